@@ -1,0 +1,73 @@
+"""The arrays that a local step may see: one set of people, their design, their traits, perhaps genotypes."""
+
+from dataclasses import dataclass, replace
+
+from fedstats.arrays import Bools, Indices, Reals
+from fedstats.genotypes import PackedBlock
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """People of one node in one model; rows are all people of the file, in file order.
+
+    People who are not in have `people` False and zero in every other row, so that leaving somebody out
+    never moves a packed genotype. Nothing in here is missing (NaN) for people who are in.
+
+    Attributes
+    ----------
+    people
+        Who is in, shape (person,).
+    covariates
+        Raw values of the model's terms, shape (person, covariate).
+    traits
+        Raw values of the model's traits, binary ones as 0 and 1, shape (person, trait).
+    site
+        Columns with effects of the site's own, shape (person, site_term): a column of ones first where the model
+        has site effects, then the local terms; no column otherwise.
+    male
+        Known to be male, shape (person,).
+    genotypes
+        The block at hand; None in steps that touch no genotype.
+    """
+
+    people: Bools
+    covariates: Reals
+    traits: Reals
+    site: Reals
+    male: Bools
+    genotypes: PackedBlock | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of people who are in."""
+        return int(self.people.sum())
+
+    @property
+    def rows(self) -> Indices:
+        """File positions of the people who are in."""
+        return self.people.nonzero()[0]
+
+    def block(self) -> PackedBlock:
+        """The genotype block; an error where the step was registered without genotypes."""
+        if self.genotypes is None:
+            raise ValueError("this step reads genotypes, and the cohort holds none")
+        return self.genotypes
+
+    def restrict(self, people: Bools) -> "Cohort":
+        """The same cohort with only these people in: for laws and tests, and for males on Y."""
+        kept = self.people & people
+        zero = ~kept
+        return replace(
+            self,
+            people=kept,
+            covariates=_cleared(self.covariates, zero),
+            traits=_cleared(self.traits, zero),
+            site=_cleared(self.site, zero),
+            male=self.male & kept,
+        )
+
+
+def _cleared(values: Reals, rows: Bools) -> Reals:
+    cleared = values.copy()
+    cleared[rows] = 0.0
+    return cleared

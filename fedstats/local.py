@@ -1,0 +1,86 @@
+"""LocalFederation: several cohorts in this process, the same analyses, the same codec, no protection.
+
+For teaching, power studies and tests. Sums are encoded to integers, added modulo 2^64 and decoded as over the network,
+so a result here is bit for bit the result of real nodes with the same people; `exact_floats` adds floats instead.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fedstats.additive import Limits
+from fedstats.arrays import Bools
+from fedstats.cohort import Cohort
+from fedstats.dataset import Dataset, cohort_of, with_block
+from fedstats.federation import Federation
+from fedstats.fixed_point import decode, encode
+from fedstats.step import Q, Rows, S, Step
+from fedstats.study import Block, Chunk, Model
+
+
+@dataclass(frozen=True)
+class LocalSite:
+    """One site of a local federation: its data and the people that the run may use."""
+
+    dataset: Dataset
+    allowed: Bools
+
+
+@dataclass
+class LocalSums:
+    """A `Federation` over sites in this process.
+
+    Attributes
+    ----------
+    sites
+        The sites, in the order in which they are added.
+    exact_floats
+        Add releases as floats, without the fixed-point code: for naive comparisons.
+    """
+
+    sites: Sequence[LocalSite]
+    exact_floats: bool = False
+    limits: Limits = field(default_factory=Limits)
+    _cohorts: dict[tuple[int, str], Cohort] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> bool:
+        """Totals carry no noise here."""
+        return True
+
+    def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
+        """The total over all sites."""
+        return self._total(step, model, parameters, None)
+
+    def each(self, step: Step[Q, S], model: Model, asks: Iterable[tuple[Block, Q]]) -> Iterator[tuple[Block, S]]:
+        """The total over all sites for each block."""
+        for block, parameters in asks:
+            yield block, self._total(step, model, parameters, block)
+
+    def map(self, function: Callable[[Federation, Chunk], Rows], chunks: Sequence[Chunk]) -> Iterator[Rows]:
+        """Rows of each chunk, one after another."""
+        for chunk in chunks:
+            yield function(self, chunk)
+
+    def _total(self, step: Step[Q, S], model: Model, parameters: Q, block: Block | None) -> S:
+        sizes = step.sizes(model, parameters, block)
+        releases = [step(self._cohort(i, model, block), parameters) for i in range(len(self.sites))]
+        if self.exact_floats:
+            total = releases[0]
+            for release in releases[1:]:
+                total = total + release
+            return total
+        words: np.ndarray[Any, np.dtype[np.uint64]] = sum(
+            (encode(release, sizes, self.limits) for release in releases[1:]), encode(releases[0], sizes, self.limits)
+        )
+        return decode(words, step.release, sizes, self.limits)
+
+    def _cohort(self, index: int, model: Model, block: Block | None) -> Cohort:
+        site = self.sites[index]
+        key = (index, model.id)
+        if key not in self._cohorts:
+            self._cohorts[key] = cohort_of(site.dataset, model, site.allowed)
+        cohort = self._cohorts[key]
+        return cohort if block is None else with_block(cohort, site.dataset, block.variants)

@@ -1,0 +1,182 @@
+"""Local steps and analyses, and the two closed tables of their names.
+
+A local step runs at the node: a pure function from a cohort and parameters to a release.
+An analysis runs at the coordinator: a plan that asks a federation for sums and turns them into rows.
+No code travels; a node runs the steps it was installed with, looked up by name and version.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from fedstats.additive import Additive
+from fedstats.cohort import Cohort
+from fedstats.errors import ProtocolRefused
+from fedstats.study import Block, Chunk, Floors, Model, Study
+
+if TYPE_CHECKING:
+    from fedstats.federation import Federation
+
+S = TypeVar("S", bound=Additive)
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True, init=False)
+class Along:
+    """Declares the dimensions of a parameter array; lengths become known from it."""
+
+    dims: tuple[str, ...]
+
+    def __init__(self, *dims: str) -> None:
+        object.__setattr__(self, "dims", dims)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Parameters of a step that needs none."""
+
+
+Admissible = Callable[[Any, Floors], None]
+
+
+def _anything(parameters: Any, floors: Floors) -> None:
+    """Admit parameters whose values cannot single out people."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[Q, S]):
+    """A registered local step; calling it runs it on one cohort.
+
+    Attributes
+    ----------
+    name
+        Method, what it releases, and version: "linear_gwas/scan@1". A changed meaning is a new version.
+    function, parameters, release
+        What runs at the node, and the classes of what it is given and gives.
+    admissible
+        Raises Refused where parameters could isolate people; runs before any data are read.
+    genotypes
+        Whether the step reads a block of genotypes.
+    """
+
+    name: str
+    function: Callable[[Cohort, Q], S]
+    parameters: type[Q]
+    release: type[S]
+    admissible: Admissible
+    genotypes: bool
+
+    def __call__(self, cohort: Cohort, parameters: Q) -> S:
+        return self.function(cohort, parameters)
+
+    def sizes(self, model: Model, parameters: Q, block: Block | None) -> dict[str, int]:
+        """Lengths of every dimension of one release, known to all parties before data are read."""
+        found = dict(model.sizes)
+        if block is not None:
+            found["variant"] = len(block)
+        for name, dims in parameter_dims(type(parameters)).items():
+            for dim, length in zip(dims, np.shape(getattr(parameters, name)), strict=True):
+                if found.setdefault(dim, length) != length:
+                    raise ProtocolRefused(
+                        f"{self.name}: parameter {name!r} has {length} along {dim!r} where {found[dim]} are expected",
+                        code="BAD_PARAMETERS",
+                    )
+        return found
+
+
+STEPS: dict[str, Step[Any, Any]] = {}
+
+
+def local_step(name: str, *, admissible: Admissible = _anything) -> Callable[[Callable[[Cohort, Q], S]], Step[Q, S]]:
+    """Register a function of (cohort, parameters) as a step that nodes know by `name`."""
+
+    def register(function: Callable[[Cohort, Q], S]) -> Step[Q, S]:
+        if name in STEPS:
+            raise ValueError(f"two local steps are called {name!r}")
+        hints = get_type_hints(function)
+        kinds = [hint for key, hint in hints.items() if key != "return"]
+        dims = {dim for declared in hints["return"].schema().values() for dim in declared.dims}
+        step = Step(name, function, kinds[1], hints["return"], admissible, "variant" in dims)
+        STEPS[name] = step
+        return step
+
+    return register
+
+
+def parameter_dims(kind: type[Any]) -> Mapping[str, tuple[str, ...]]:
+    """Declared dimensions of the array fields of a parameter class."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            found.update({name: a.dims for a in get_args(hint)[1:] if isinstance(a, Along)})
+    return found
+
+
+def to_arrays(parameters: Any) -> dict[str, np.ndarray]:
+    """Parameters as named arrays, for the wire; scalars become arrays without dimensions."""
+    return {entry.name: np.asarray(getattr(parameters, entry.name)) for entry in fields(parameters)}
+
+
+def from_arrays(kind: type[Q], arrays: Mapping[str, np.ndarray]) -> Q:
+    """Parameters of class `kind` from named arrays; every name, type and dimension is checked."""
+    declared = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]  # parameter classes are dataclasses
+    if set(arrays) != set(declared):
+        raise ProtocolRefused(
+            f"{kind.__name__} has fields {sorted(declared)}, not {sorted(arrays)}", code="BAD_PARAMETERS"
+        )
+    hints, dims = get_type_hints(kind), parameter_dims(kind)
+    values = {name: _from_array(kind, name, hints[name], len(dims.get(name, ())), arrays[name]) for name in declared}
+    return kind(**values)
+
+
+_SCALARS: dict[Any, Any] = {float: np.float64, int: np.int64, bool: np.bool_}
+
+
+def _from_array(kind: type[Any], name: str, hint: Any, dimensions: int, array: np.ndarray) -> Any:
+    scalar = _SCALARS.get(hint)
+    wanted = np.dtype(scalar) if scalar is not None else get_args(get_args(hint)[1])[0]
+    if array.dtype != wanted or array.ndim != dimensions:
+        raise ProtocolRefused(f"{kind.__name__}.{name} has the wrong type or shape", code="BAD_PARAMETERS")
+    if array.dtype == np.float64 and not np.isfinite(array).all():
+        raise ProtocolRefused(f"{kind.__name__}.{name} has values that are not finite", code="BAD_PARAMETERS")
+    return array.item() if scalar is not None else array
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Result of one chunk: for each table, columns of equal length by name.
+
+    The column "variant" holds panel indices. Association analyses have one table per trait, named after it.
+    `filtered` counts, per filter, variants that were left out without a row.
+    """
+
+    tables: Mapping[str, Mapping[str, np.ndarray]]
+    filtered: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a reader of the log must know: a warning, a fit, a decision."""
+
+    code: str
+    message: str
+    warning: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Plan = Callable[["Federation", Study, Sequence[Chunk]], Iterator[Rows | Note]]
+ANALYSES: dict[str, Plan] = {}
+
+
+def analysis(name: str) -> Callable[[Plan], Plan]:
+    """Register a plan under the name by which policies allow it."""
+
+    def register(plan: Plan) -> Plan:
+        if name in ANALYSES:
+            raise ValueError(f"two analyses are called {name!r}")
+        ANALYSES[name] = plan
+        return plan
+
+    return register

@@ -1,0 +1,172 @@
+"""What a run may touch, as plain data that every party signs or hashes alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from fedstats.arrays import Indices
+from fedstats.documents import document
+
+VariantKind = Literal["autosome", "x", "y", "mt"]
+KINDS: tuple[VariantKind, ...] = ("autosome", "x", "y", "mt")
+
+
+@document
+@dataclass(frozen=True)
+class Trait:
+    """A trait and how its values are read, decided once for the federation."""
+
+    name: str
+    kind: Literal["quantitative", "binary"]
+    coding: Literal["none", "01", "12"] = "none"
+    missing_code: Literal["none", "-9"] = "none"
+
+
+@document
+@dataclass(frozen=True)
+class Term:
+    """One column of the design, intercept apart: a covariate, or the indicator of one level of a categorical one."""
+
+    name: str
+    column: str
+    level: str = ""
+    indicator: bool = False
+
+
+@document
+@dataclass(frozen=True)
+class Model:
+    """One set of people with one design, over variants of one kind.
+
+    Traits of a model are measured on the same people, so that one scan serves them all.
+    `terms` are the covariates in the order of the design matrix, after the intercept.
+    `local_terms` have effects of their own at every site; with `site_effects` the intercept has, too.
+    `people` says who is in: "complete" needs every trait and term, "everyone" needs nothing.
+    On x people need a known sex where the model has traits; on y they are males.
+    """
+
+    id: str
+    kind: VariantKind
+    traits: tuple[Trait, ...] = ()
+    terms: tuple[Term, ...] = ()
+    local_terms: tuple[Term, ...] = ()
+    site_effects: bool = False
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the dimensions that follow from the model."""
+        return {
+            "trait": len(self.traits),
+            "covariate": len(self.terms),
+            "coefficient": len(self.terms) + 1,
+            "site_term": (1 + len(self.local_terms)) if self.site_effects else 0,
+            "sex": 2,
+            "one": 1,
+        }
+
+
+@document
+@dataclass(frozen=True)
+class Floors:
+    """Floors in force for a run: at each point the strictest of its nodes' policies."""
+
+    min_people: int = 100
+    min_arm: int = 20
+    min_level: int = 10
+    min_nodes: int = 3
+    min_mac: int = 20
+    min_carrier_nodes: int = 2
+    min_missing: int = 10
+    min_missing_nodes: int = 2
+    parameters_per_person: float = 0.05
+    validation: bool = False
+
+
+@document
+@dataclass(frozen=True)
+class Filters:
+    """Variant filters on the federated counts of the analysed people; None filters nothing."""
+
+    maf: float | None = None
+    geno: float | None = None
+    hwe: float | None = None
+    hwe_pooled: float | None = None
+
+
+@document
+@dataclass(frozen=True)
+class Study:
+    """The statistical part of a plan: what is computed, of whom, under which floors."""
+
+    analysis: str
+    models: tuple[Model, ...]
+    nodes: tuple[str, ...]
+    missing: Literal["mean", "drop", "drop-strict"] = "mean"
+    test: Literal["wald", "score", "score-refit"] = "wald"
+    convergence: Literal["full", "plink"] = "full"
+    floors: Floors = field(default_factory=Floors)
+    filters: Filters = field(default_factory=Filters)
+
+    def model(self, kind: VariantKind) -> tuple[Model, ...]:
+        """The models that apply to variants of a kind."""
+        return tuple(model for model in self.models if model.kind == kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some variants of the panel, by increasing index, shape (variant,): what one ask covers."""
+
+    variants: Indices
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Variants of one kind that are scanned together: the unit of a pass, of checkpoints and of retries.
+
+    Attributes
+    ----------
+    number
+        Position of the chunk in the run, from 0.
+    kind
+        The kind of all its variants.
+    variants
+        Increasing indices into the panel, shape (variant,); at most 65,536.
+    """
+
+    number: int
+    kind: VariantKind
+    variants: Indices
+
+    def blocks(self, chosen: Indices | None = None, size: int = 4096) -> Iterator[Block]:
+        """The chunk's variants, or `chosen` panel indices among them, in blocks of at most `size`."""
+        variants = self.variants if chosen is None else chosen
+        for first in range(0, len(variants), size):
+            yield Block(variants[first : first + size])
+
+
+def chunks(kinds: np.ndarray, selected: Indices, size: int = 65_536) -> tuple[Chunk, ...]:
+    """Chunks of the selected variants in panel order: runs of one kind, at most `size` long.
+
+    Parameters
+    ----------
+    kinds
+        Kind of every panel variant as an index into `KINDS`, shape (panel variant,).
+    selected
+        Increasing panel indices.
+    """
+    found: list[Chunk] = []
+    if not len(selected):
+        return ()
+    of_selected = kinds[selected]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(of_selected)) + 1, [len(selected)]])
+    for first, last in pairwise(starts):
+        for at in range(int(first), int(last), size):
+            piece = selected[at : min(at + size, int(last))]
+            found.append(Chunk(len(found), KINDS[int(of_selected[first])], piece))
+    return tuple(found)
