@@ -109,8 +109,9 @@ def parameter_dims(kind: type[Any]) -> Mapping[str, tuple[str, ...]]:
     """Declared dimensions of the array fields of a parameter class."""
     found: dict[str, tuple[str, ...]] = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        if get_origin(hint) is Annotated:
-            found.update({name: a.dims for a in get_args(hint)[1:] if isinstance(a, Along)})
+        declared = [a for a in get_args(hint)[1:] if isinstance(a, Along)] if get_origin(hint) is Annotated else []
+        if declared:
+            found[name] = declared[0].dims
     return found
 
 

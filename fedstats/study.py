@@ -159,6 +159,8 @@ def chunks(kinds: np.ndarray, selected: Indices, size: int = 65_536) -> tuple[Ch
         Kind of every panel variant as an index into `KINDS`, shape (panel variant,).
     selected
         Increasing panel indices.
+    size
+        Largest number of variants in a chunk (`--pass-variants`).
     """
     found: list[Chunk] = []
     if not len(selected):

@@ -1,0 +1,76 @@
+"""Arrays on the wire: numpy to protobuf and back, strictly; names, types and lengths are checked before an array exists."""
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+import numpy as np
+
+from fedstats.arrays import Indices
+from fedstats.errors import ProtocolRefused
+from fedstats.wire.generated.fedstats.v1 import array_pb2
+
+_DTYPES: dict[int, np.dtype[np.generic]] = {
+    array_pb2.DTYPE_FLOAT64: np.dtype("<f8"),
+    array_pb2.DTYPE_INT64: np.dtype("<i8"),
+    array_pb2.DTYPE_UINT64: np.dtype("<u8"),
+    array_pb2.DTYPE_UINT8: np.dtype("u1"),
+    array_pb2.DTYPE_BOOL: np.dtype("?"),
+}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_LARGEST = 1 << 30
+
+
+def array_to_wire(array: np.ndarray) -> array_pb2.Array:
+    """One array as a message; only the five types of the closed list travel."""
+    code = _CODES.get(array.dtype.newbyteorder("<"))
+    if code is None:
+        raise ProtocolRefused(f"arrays of type {array.dtype} do not travel", code="BAD_TYPE")
+    data = np.ascontiguousarray(array, _DTYPES[code]).tobytes()
+    return array_pb2.Array(dtype=code, shape=array.shape, data=data)  # type: ignore[arg-type]  # enum values are ints
+
+
+def array_from_wire(message: array_pb2.Array) -> np.ndarray:
+    """The array of a message; its data must have exactly the declared length."""
+    dtype = _DTYPES.get(message.dtype)
+    shape = tuple(int(length) for length in message.shape)
+    data = message.data
+    if dtype is None or len(shape) > 8 or prod(shape) * dtype.itemsize != len(data) or len(data) > _LARGEST:
+        raise ProtocolRefused("an array on the wire does not have the length that its shape declares", code="MALFORMED")
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def arrays_to_wire(arrays: Mapping[str, np.ndarray]) -> array_pb2.Arrays:
+    """Named arrays, by name in order, so that equal arrays are equal bytes."""
+    items = [array_pb2.Arrays.Item(name=name, array=array_to_wire(arrays[name])) for name in sorted(arrays)]
+    return array_pb2.Arrays(items=items)
+
+
+def arrays_from_wire(message: array_pb2.Arrays) -> dict[str, np.ndarray]:
+    """Named arrays of a message; a name that occurs twice is refused."""
+    found = {item.name: array_from_wire(item.array) for item in message.items}
+    if len(found) != len(message.items):
+        raise ProtocolRefused("an array name occurs twice", code="MALFORMED")
+    return found
+
+
+def asks_to_bytes(asks: Iterable[tuple[Indices | None, Mapping[str, np.ndarray]]]) -> bytes:
+    """What a pass asks, as the bytes that are put at the nodes and bound by digest."""
+    message = array_pb2.Asks()
+    for variants, parameters in asks:
+        ask = message.asks.add()
+        if variants is not None:
+            ask.variants.CopyFrom(array_to_wire(np.asarray(variants, np.int64)))
+        ask.parameters.CopyFrom(arrays_to_wire(parameters))
+    return message.SerializeToString(deterministic=True)
+
+
+def asks_from_bytes(data: bytes) -> list[tuple[Indices | None, dict[str, np.ndarray]]]:
+    """The asks that bytes hold: variants (or None) and named parameter arrays of each block."""
+    try:
+        message = array_pb2.Asks.FromString(data)
+    except Exception as error:  # protobuf raises DecodeError of its own C module; any failure is malformed
+        raise ProtocolRefused("the asks of a pass are not well formed", code="MALFORMED") from error
+    return [
+        (array_from_wire(ask.variants) if ask.HasField("variants") else None, arrays_from_wire(ask.parameters))
+        for ask in message.asks
+    ]

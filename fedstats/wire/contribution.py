@@ -1,0 +1,39 @@
+"""Contribution: protected words on their way out of a node.
+
+Only the node's egress may make one and only the coordinator's runner may open one; import-linter holds to that.
+A second way out of the node fails the build.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedstats.arrays import Ring
+from fedstats.errors import ProtocolRefused
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Protected ring words of one block of a pass.
+
+    Attributes
+    ----------
+    first_word
+        Where the words lie in the layout of the pass.
+    words
+        Shape (word,), masked or encrypted unless the run's privacy is plain.
+    """
+
+    first_word: int
+    words: Ring
+
+    def to_bytes(self) -> bytes:
+        """Little-endian words, as they lie in the spool file and travel."""
+        return self.words.astype("<u8", copy=False).tobytes()
+
+
+def open_contribution(data: bytes, words: int) -> Contribution:
+    """The words of one node's whole pass, as the coordinator spooled them."""
+    if len(data) != 8 * words:
+        raise ProtocolRefused(f"a contribution holds {len(data)} bytes where {8 * words} are due", code="MALFORMED")
+    return Contribution(0, np.frombuffer(data, "<u8"))
