@@ -1,7 +1,6 @@
 """NAME.card: what a party hands to its peers once; its name, role, identity and TLS leaf, signed by the identity."""
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +61,7 @@ def write_card(card: Card, path: Path) -> None:
     text = json.dumps(vars(card), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     draft = path.with_name(path.name + ".part")
     draft.write_text(text + "\n", encoding="ascii")
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def read_card(path: Path) -> Card:

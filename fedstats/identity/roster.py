@@ -4,7 +4,6 @@ A node answers only under the roster that lies beside it, so nobody can add, swa
 The signatures cover the canonical bytes of the content, not the text of the file: comments and order of keys are free.
 """
 
-import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ def write_roster(roster: Roster, path: Path) -> None:
     draft = path.with_name(path.name + ".part")
     # Names and keys hold no quote or backslash (read_roster refuses them), so no escapes are needed.
     draft.write_text("\n".join(lines) + "\n", encoding="ascii")
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def read_roster(path: Path) -> Roster:

@@ -1,0 +1,45 @@
+"""The settings under which numbers leave a node, and the one thing that each of them does to words.
+
+Who learns what
+---------------
+=========  ========================  ==================  =========================  ===============================
+setting    the coordinator           another node        coordinator and c nodes    the network
+=========  ========================  ==================  =========================  ===============================
+plain      each node's sums          totals sent down    each node's sums           nothing (mutual TLS)
+masked     the total of all nodes    totals sent down    the total of the others    nothing (mutual TLS, and masks)
+=========  ========================  ==================  =========================  ===============================
+
+Assumes
+-------
+plain: that every institution trusts the coordinator with its sums; each must opt in with a reason.
+masked: see `masking`.
+
+Fails if
+--------
+The total itself says something about a person: every setting opens totals, and floors on people stand in front of all.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+from fedstats.privacy.primitives.stream import Ring
+
+
+class Setting(StrEnum):
+    """How a node's words are concealed; the value is what `--privacy` and policies say."""
+
+    PLAIN = "plain"
+    MASKED = "masked"
+
+
+class Conceal(Protocol):
+    """One side's way of turning words of a layout into other words: a node conceals, a coordinator reveals."""
+
+    @property
+    def setting(self) -> Setting:
+        """The setting that this belongs to."""
+        ...
+
+    def apply(self, words: Ring, first_word: int) -> Ring:
+        """Return new words for `words`, shape (word,), whose first stands at `first_word` of the layout."""
+        ...

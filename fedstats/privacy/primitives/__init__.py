@@ -1,0 +1,1 @@
+"""Secret sharing, key agreement and keystreams, each checked against published vectors."""
