@@ -219,7 +219,8 @@ class ReadyOrder:
 @document
 @dataclass(frozen=True)
 class RunKeysOrder:
-    """Every node's channel key of the run; sent with the first pass."""
+    """Every node's channel key of the run: a second call of Begin, answered by Accepted, before the first pass (S
+    needs the keys). Not sent under plain."""
 
     run: str
     keys: dict[str, SignedText]

@@ -1,0 +1,76 @@
+"""What coordinator and node derive alike from a plan and the order of a pass: who takes part, layout, context.
+
+Both sides call these functions on the documents that they hold; a difference shows as different transcripts,
+so as masks that do not cancel, never as a wrong sum.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fedstats.additive import layout, total_words
+from fedstats.arrays import Indices
+from fedstats.documents import digest
+from fedstats.fixed_point import CODEC
+from fedstats.identity.roster import threshold
+from fedstats.identity.signing import framed
+from fedstats.privacy.messages import Member, PassContext, RunContext
+from fedstats.step import STEPS, Step, from_arrays
+from fedstats.study import Block, Model
+from fedstats.wire.messages import PassOrder, Plan
+
+#: Words that follow the release of every ask: the check word.
+CHECK_WORDS = 1
+
+Ask = tuple[Indices | None, Mapping[str, np.ndarray]]
+
+
+def members(plan: Plan) -> tuple[Member, ...]:
+    """The run roster: the nodes of the study in its order, with the identities of the plan."""
+    return tuple(Member(name, plan.nodes[name]) for name in plan.study.nodes)
+
+
+def run_context(plan: Plan) -> RunContext:
+    """The run as its nodes agreed on it."""
+    return RunContext(plan.run, digest(plan), members(plan))
+
+
+def pass_context(plan: Plan, order: PassOrder) -> PassContext:
+    """All that a pass depends on. The digest of its order binds place, step, model, asks and layout."""
+    return PassContext(
+        run=plan.run,
+        pass_id=order.pass_id,
+        plan_digest=digest(plan),
+        roster=members(plan),
+        threshold=threshold(len(plan.study.nodes)),
+        step=order.step,
+        schema_digest=STEPS[order.step].release.schema_digest(),
+        codec=CODEC,
+        privacy=plan.privacy,
+        parameters_digest=digest(order),
+        totals_digest="",  # totals travel among the parameters of the asks, which the order binds
+        layout_digest=order.layout,
+    )
+
+
+def plain_transcript(context: PassContext) -> str:
+    """What stands for the transcript where there is no key exchange: check words are made from it all the same."""
+    return digest(context)
+
+
+def ask_words(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> tuple[int, ...]:
+    """Ring words of each ask in the layout of its pass, check word included."""
+    found = []
+    for variants, arrays in asks:
+        block = None if variants is None else Block(variants)
+        sizes = step.sizes(model, from_arrays(step.parameters, arrays), block)
+        found.append(total_words(layout(step.release, sizes)) + CHECK_WORDS)
+    return tuple(found)
+
+
+def layout_digest(schema_digest: str, words: Sequence[int]) -> str:
+    """SHA-256, in hexadecimal, over the schema and the words of each ask."""
+    lengths = b"".join(count.to_bytes(8, "big") for count in words)
+    return hashlib.sha256(framed(b"fedstats/v1/layout@1", schema_digest.encode(), lengths)).hexdigest()
