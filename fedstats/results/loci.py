@@ -1,0 +1,114 @@
+"""The strongest independent loci of a stream of variants, exactly as if all rows were at hand."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fedstats.results.decimal_text import text_of_probabilities
+
+Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: A variant belongs to the locus of a stronger one within this many bases.
+WINDOW_BASES = 500_000
+TOP_LOCI = 20
+
+
+@dataclass(frozen=True)
+class Locus:
+    """The strongest variant of a locus."""
+
+    chromosome: str
+    position: int
+    name: str
+    ref: str
+    alt: str
+    effect_allele: str
+    effect_allele_frequency: float
+    people: int
+    beta: float
+    standard_error: float
+    minus_log10_p: float
+
+    @property
+    def p_text(self) -> str:
+        """P with three significant digits, also where it is below the smallest double."""
+        text: str = text_of_probabilities(np.array([self.minus_log10_p]))[0].as_py()
+        mantissa, _, exponent = text.partition("e")
+        return f"{float(mantissa):.3g}" + (f"e{exponent}" if exponent else "")
+
+
+def greedy(chromosome: Integers, position: Integers, height: Reals, *, window: int, count: int) -> Integers:
+    """Rows of the `count` strongest variants no two of which lie within `window` bases of each other.
+
+    The strongest variant is taken, everything within the window of it leaves, and so on; of equals the first row.
+    """
+    order = np.argsort(-height, kind="stable")
+    left = np.ones(len(order), np.bool_)
+    picked: list[int] = []
+    while len(picked) < count and left.any():
+        row = int(order[np.argmax(left)])
+        picked.append(row)
+        near = (chromosome[order] == chromosome[row]) & (np.abs(position[order] - position[row]) <= window)
+        left &= ~near
+    return np.array(picked, np.int64)
+
+
+class TopLoci:
+    """Keeps the rows that can still matter for the `TOP_LOCI` strongest loci.
+
+    Notes
+    -----
+    Let T be the strength of the weakest of 20 variants that lie more than two windows apart.  Each of them is picked
+    by `greedy` or lies within one window of a stronger pick, and no pick is within one window of two of them.  So 20
+    picks are at least as strong as T, and rows weaker than T change nothing.  T only grows, and rows below it are
+    dropped.
+    """
+
+    def __init__(self) -> None:
+        self._floor = 0.0
+        self._rows: pa.Table | None = None
+        self._keys = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+
+    def add(self, rows: pa.Table, chromosome: Integers, position: Integers, height: Reals) -> None:
+        """Add rows in the order of the panel; `rows` have the columns of a result, none NaN in `height`."""
+        kept = np.flatnonzero(height >= self._floor)
+        if not len(kept):
+            return
+        new = (chromosome[kept], position[kept], height[kept])
+        self._keys = (
+            np.concatenate([self._keys[0], new[0]]),
+            np.concatenate([self._keys[1], new[1]]),
+            np.concatenate([self._keys[2], new[2]]),
+        )
+        taken = rows.select(_LOCUS_COLUMNS).take(pa.array(kept))
+        self._rows = taken if self._rows is None else pa.concat_tables([self._rows, taken]).combine_chunks()
+        self._raise_floor()
+
+    def loci(self) -> tuple[Locus, ...]:
+        """The strongest loci, best first."""
+        if self._rows is None:
+            return ()
+        best = greedy(*self._keys, window=WINDOW_BASES, count=TOP_LOCI)
+        return tuple(_locus(row) for row in self._rows.take(pa.array(best)).to_pylist())
+
+    def _raise_floor(self) -> None:
+        witnesses = greedy(*self._keys, window=2 * WINDOW_BASES, count=TOP_LOCI)
+        if len(witnesses) < TOP_LOCI or self._rows is None:
+            return
+        self._floor = float(self._keys[2][witnesses[-1]])
+        kept = np.flatnonzero(self._keys[2] >= self._floor)
+        self._keys = (self._keys[0][kept], self._keys[1][kept], self._keys[2][kept])
+        self._rows = self._rows.take(pa.array(kept))
+
+
+_LOCUS_COLUMNS = ["CHROM", "POS", "ID", "REF", "ALT", "A1", "A1_FREQ", "OBS_CT", "BETA", "SE", "LOG10P"]
+
+
+def _locus(row: dict[str, object]) -> Locus:
+    texts = [str(row[name] or "") for name in ("CHROM", "ID", "REF", "ALT", "A1")]
+    position, people = (int(str(row[name] or 0)) for name in ("POS", "OBS_CT"))
+    reals = [float("nan" if row[name] is None else str(row[name])) for name in ("A1_FREQ", "BETA", "SE", "LOG10P")]
+    return Locus(texts[0], position, texts[1], texts[2], texts[3], texts[4], reals[0], people, *reals[1:])

@@ -1,0 +1,151 @@
+"""What a table of associations says as a whole, gathered while its rows pass by, in bounded memory."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fedstats.results.loci import Locus, TopLoci
+from fedstats.results.quantiles import OrderStatistics, genomic_inflation
+from fedstats.results.thinning import ChromosomeCodes, ManhattanThinner, Points
+
+Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: Rows with fewer minor alleles are left out of lambda GC and of the quantile-quantile plot.
+MINOR_ALLELE_COUNT = 20
+_QQ_POINTS = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class QuantilePoints:
+    """Thinned points of a quantile-quantile plot of −log10 P, shape (point,), and the variants they stand for."""
+
+    variants: int
+    rank: Integers
+    expected: Reals
+    observed: Reals
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A table of associations as a whole.
+
+    `people`, `cases` and `controls` are the largest of any row; cases and controls are 0 for a quantitative trait.
+    """
+
+    rows: int
+    status_counts: Mapping[str, int]
+    test_counts: Mapping[str, int]
+    people: int
+    cases: int
+    controls: int
+    lambda_gc: float
+    quantiles: QuantilePoints
+    points: Points
+    top: tuple[Locus, ...]
+
+    @property
+    def ok_rows(self) -> int:
+        """Rows with an estimate."""
+        return self.status_counts.get("OK", 0)
+
+    @property
+    def effective_n(self) -> float:
+        """4 / (1/cases + 1/controls) for a binary trait, else the number of people."""
+        if not (self.cases and self.controls):
+            return float(self.people)
+        return 4.0 / (1.0 / self.cases + 1.0 / self.controls)
+
+    @property
+    def lambda_1000(self) -> float:
+        """Lambda GC scaled to 1,000 cases and 1,000 controls [1]_; NaN for a quantitative trait.
+
+        References
+        ----------
+        .. [1] de Bakker et al. (2008), Human Molecular Genetics 17:R122.
+        """
+        if not (self.cases and self.controls):
+            return float("nan")
+        return 1.0 + (self.lambda_gc - 1.0) * 500.0 * (1.0 / self.cases + 1.0 / self.controls)
+
+
+class SummaryBuilder:
+    """Takes tables of rows in the order of the panel; the summary does not depend on how they were cut."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._status: Counter[str] = Counter()
+        self._tests: Counter[str] = Counter()
+        self._largest = {"OBS_CT": 0, "CASE_CT": 0, "CTRL_CT": 0}
+        self._chromosomes = ChromosomeCodes()
+        self._statistics = OrderStatistics()
+        self._points = ManhattanThinner()
+        self._loci = TopLoci()
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows with the columns of an association table."""
+        self._rows += rows.num_rows
+        self._status += _counts(rows["STATUS"])
+        self._tests += _counts(rows["TEST"])
+        usable = rows.filter(pc.and_(pc.equal(rows["STATUS"], "OK"), pc.is_valid(rows["LOG10P"]))).combine_chunks()
+        if not usable.num_rows:
+            return
+        for name in self._largest.keys() & set(rows.column_names):
+            self._largest[name] = max(self._largest[name], pc.max(usable[name]).as_py() or 0)
+        height = usable["LOG10P"].to_numpy()
+        self._statistics.add(height[_minor_alleles(usable) >= MINOR_ALLELE_COUNT])
+        codes = self._codes(usable["CHROM"])
+        position = usable["POS"].to_numpy()
+        self._points.add(codes, position, height)
+        self._loci.add(usable, codes, position, height)
+
+    def finish(self) -> Summary:
+        """The summary of all rows so far."""
+        return Summary(
+            rows=self._rows,
+            status_counts=dict(self._status.most_common()),
+            test_counts=dict(self._tests.most_common()),
+            people=self._largest["OBS_CT"],
+            cases=self._largest["CASE_CT"],
+            controls=self._largest["CTRL_CT"],
+            lambda_gc=genomic_inflation(self._statistics),
+            quantiles=_quantile_points(self._statistics),
+            points=self._points.points(tuple(self._chromosomes.names)),
+            top=self._loci.loci(),
+        )
+
+    def _codes(self, chromosomes: pa.ChunkedArray) -> Integers:
+        encoded = chromosomes.combine_chunks().cast(pa.string()).dictionary_encode()
+        codes: Integers = self._chromosomes.of(encoded.dictionary.to_numpy(zero_copy_only=False))
+        return np.take(codes, encoded.indices.to_numpy())
+
+
+def _counts(column: pa.ChunkedArray) -> Counter[str]:
+    """How often each text occurs; missing ones are left out."""
+    found = pc.value_counts(column.cast(pa.string()).drop_null()).to_pylist()
+    return Counter({item["values"]: item["counts"] for item in found})
+
+
+def _minor_alleles(rows: pa.Table) -> Reals:
+    """Minor allele count of each row; the number of alleles is A1_CT / A1_FREQ, which holds on X and MT too."""
+    frequency = rows["A1_FREQ"].to_numpy()
+    count = rows["A1_CT"].cast(pa.float64()).to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        other = count * (1.0 - frequency) / frequency
+    return np.where(frequency > 0, np.minimum(count, other), 0.0)
+
+
+def _quantile_points(statistics: OrderStatistics) -> QuantilePoints:
+    """Observed against expected −log10 P at ranks that are dense in the tail."""
+    variants = statistics.count
+    if not variants:
+        return QuantilePoints(0, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    spaced = np.rint(np.logspace(0.0, np.log10(variants), _QQ_POINTS)).astype(np.int64)
+    rank = np.unique(np.clip(np.concatenate([np.arange(1, 300), spaced]), 1, variants))
+    expected = -np.log10((rank - 0.5) / variants)
+    return QuantilePoints(variants, rank, expected, statistics.at(variants - rank))
