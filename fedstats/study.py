@@ -46,6 +46,8 @@ class Model:
     `local_terms` have effects of their own at every site; with `site_effects` the intercept has, too.
     `people` says who is in: "complete" needs every trait and term, "everyone" needs nothing.
     On x people need a known sex where the model has traits; on y they are males.
+    An `accounting` model has everyone in, and its columns say who lacks what (`dataset.accounting_cohort`);
+    it is there to count people and is never scanned.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Model:
     terms: tuple[Term, ...] = ()
     local_terms: tuple[Term, ...] = ()
     site_effects: bool = False
+    accounting: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -62,6 +65,8 @@ class Model:
             "trait": len(self.traits),
             "covariate": len(self.terms),
             "coefficient": len(self.terms) + 1,
+            "pair": (len(self.terms) + 1) * (len(self.terms) + 2) // 2,
+            "site_effect": int(self.site_effects),
             "site_term": (1 + len(self.local_terms)) if self.site_effects else 0,
             "sex": 2,
             "one": 1,
@@ -112,7 +117,17 @@ class Study:
 
     def model(self, kind: VariantKind) -> tuple[Model, ...]:
         """The models that apply to variants of a kind."""
-        return tuple(model for model in self.models if model.kind == kind)
+        return tuple(model for model in self.scanned if model.kind == kind)
+
+    @property
+    def scanned(self) -> tuple[Model, ...]:
+        """The models that are scanned, all but the one that counts people."""
+        return tuple(model for model in self.models if not model.accounting)
+
+    @property
+    def accounting(self) -> Model | None:
+        """The model that counts people and the reasons for leaving out, if the study has one."""
+        return next((model for model in self.models if model.accounting), None)
 
 
 @dataclass(frozen=True, eq=False)
