@@ -1,0 +1,229 @@
+"""Delimited text as columns of text, fast, with every faulty line found and numbered.
+
+Tab-separated files keep empty cells; other files are split at runs of spaces.
+Nothing is guessed about types here: a cell stays the text that was written.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from fedstats.arrays import Indices
+
+#: Line numbers that a message lists before it says how many more there are.
+LISTED_LINES = 8
+
+#: Longest line that is read, in bytes: a table of some hundred thousand columns.
+LONGEST_LINE_BYTES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a file.
+
+    Attributes
+    ----------
+    code
+        What kind of fault, for programs: "BAD_POSITION".
+    role
+        Which file, by its role: "bed", "bim", "fam", "phenotypes", "covariates", "panel".
+    message
+        What is wrong and on which lines; for whoever owns the file, never sent to anybody else.
+    count
+        How often it was found.
+    """
+
+    code: str
+    role: str
+    message: str
+    count: int = 1
+
+    @property
+    def public(self) -> str:
+        """The fault without anything from the file: role, code and count."""
+        return f"{self.role}: {self.code} ({self.count})"
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.message}"
+
+
+@dataclass(frozen=True, eq=False)
+class Delimited:
+    """Columns of a text file.
+
+    Attributes
+    ----------
+    names
+        Header, or "f0", "f1", ... where the file has none.
+    columns
+        Cells of each column as text, all of equal length.
+    first_line
+        Number of the line of the first row, from 1.
+    skipped
+        Increasing numbers of the lines, after the header, that are no rows: blank or of the wrong length.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[pa.ChunkedArray, ...]
+    first_line: int
+    skipped: Indices
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Cells of the column of this name."""
+        return self.columns[self.names.index(name)]
+
+    def lines(self, rows: Indices) -> Indices:
+        """Numbers of the lines that these rows stand on."""
+        numbers = np.arange(self.first_line, self.first_line + len(self) + len(self.skipped))
+        return np.asarray(np.delete(numbers, self.skipped - self.first_line)[rows], np.int64)
+
+
+def at_lines(lines: Sequence[int] | Indices) -> str:
+    """Words for line numbers: "line 4", "lines 4, 9 and 12 more"."""
+    listed = ", ".join(str(int(line)) for line in lines[:LISTED_LINES])
+    more = len(lines) - LISTED_LINES
+    return f"line{'s' * (len(lines) > 1)} {listed}" + (f" and {more} more" if more > 0 else "")
+
+
+def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int] = ()) -> tuple[Delimited, list[Fault]]:
+    """Columns of a text file, and the faults of its form; rows with faults are left out.
+
+    Parameters
+    ----------
+    path
+        The file; UTF-8, with or without byte order mark, any line ends.
+    role
+        What faults call the file.
+    header
+        Whether its first line has the names of the columns; lines that begin with ## before it are passed over.
+    widths
+        Permitted numbers of columns; any where empty.
+    """
+    nothing = Delimited((), (), 1, np.zeros(0, np.int64))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return nothing, [Fault("UNREADABLE", role, f"{path}: {error.strerror or error}")]
+    problem = _form(data, role)
+    if problem is not None:
+        return nothing, [problem]
+    start, line = _body(data) if header else (3 if data.startswith(b"\xef\xbb\xbf") else 0, 1)
+    data, separator = _separated(memoryview(data)[start:])
+    names, data, first = _header(data, separator, line, header=header)
+    if widths and len(names) not in widths:
+        wanted = " or ".join(map(str, widths))
+        return nothing, [Fault("COLUMNS", role, f"line {line} has {len(names)} columns where {wanted} are expected")]
+    return _parse(data, separator, names, first, role)
+
+
+def _form(data: bytes, role: str) -> Fault | None:
+    if not data.strip():
+        return Fault("EMPTY", role, "the file is empty")
+    if data.startswith(b"\x1f\x8b"):
+        return Fault("COMPRESSED", role, "the file is compressed with gzip; unpack it first")
+    if b"\0" in data[:65536]:
+        return Fault("NOT_TEXT", role, "the file is not text")
+    return None
+
+
+def _body(data: bytes) -> tuple[int, int]:
+    """Where the header starts, and its line number."""
+    start, line = (3 if data.startswith(b"\xef\xbb\xbf") else 0), 1
+    while data.startswith(b"##", start) and b"\n" in data[start:]:
+        start, line = data.index(b"\n", start) + 1, line + 1
+    return start, line
+
+
+def _separated(data: memoryview) -> tuple[bytes, bytes]:
+    """The text with one separator between cells, and that separator."""
+    text = bytes(data)
+    first = text.split(b"\n", 1)[0]
+    if b"\t" in first:
+        return text, b"\t"
+    untidy = b"\t" in text or b"  " in text or b" \n" in text or b"\n " in text or b" \r" in text or text[:1] == b" "
+    if untidy:
+        text = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", text)
+        text = re.sub(rb"[ \t]+", b" ", text)
+    return text, b" "
+
+
+def _header(data: bytes, separator: bytes, line: int, *, header: bool) -> tuple[tuple[str, ...], bytes, int]:
+    first, _, rest = data.partition(b"\n")
+    cells = first.rstrip(b"\r").split(separator)
+    if not header:
+        return tuple(f"f{i}" for i in range(len(cells))), data, line
+    return tuple(cell.decode("utf-8", "replace").strip() for cell in cells), rest, line + 1
+
+
+def _parse(
+    data: bytes, separator: bytes, names: tuple[str, ...], first: int, role: str
+) -> tuple[Delimited, list[Fault]]:
+    keys = [f"f{i}" for i in range(len(names))]  # header names may repeat, which is for the caller to judge
+    ragged: list[tuple[int, int]] = []
+
+    def keep_for_the_list(row: csv.InvalidRow) -> str:
+        ragged.append((row.number + first - 1, row.actual_columns))
+        return "skip"
+
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(data if data.strip() else b"\n"),
+            # One thread, for only then are rows numbered.
+            read_options=csv.ReadOptions(use_threads=False, column_names=keys, block_size=LONGEST_LINE_BYTES),
+            parse_options=csv.ParseOptions(
+                delimiter=separator.decode(),
+                quote_char=False,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep_for_the_list,
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types={key: pa.string() for key in keys}, strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return Delimited((), (), first, np.zeros(0, np.int64)), [Fault("NOT_TEXT", role, "the file is not UTF-8 text")]
+    return _without_blank_rows(table, names, first, ragged, role)
+
+
+def _without_blank_rows(
+    table: pa.Table, names: tuple[str, ...], first: int, ragged: list[tuple[int, int]], role: str
+) -> tuple[Delimited, list[Fault]]:
+    lines_ragged = np.array([line for line, _ in ragged], np.int64)
+    # Lines of spaces alone are short rows to the parser, and blank to people.
+    whole = Delimited(names, tuple(table.columns), first, lines_ragged)
+    blank = np.flatnonzero(_blank(table))
+    skipped = np.union1d(lines_ragged, whole.lines(blank)) if len(blank) else lines_ragged
+    if len(blank):
+        keep = np.ones(table.num_rows, np.bool_)
+        keep[blank] = False
+        table = table.filter(pa.array(keep))
+    faults = []
+    if ragged:
+        found = sorted({count for _, count in ragged})
+        faults.append(
+            Fault(
+                "RAGGED",
+                role,
+                f"{at_lines(lines_ragged)}: {', '.join(map(str, found[:4]))} cells where {len(names)} are expected",
+                len(ragged),
+            )
+        )
+    return Delimited(names, tuple(table.columns), first, skipped), faults
+
+
+def _blank(table: pa.Table) -> np.ndarray:
+    blank = np.ones(table.num_rows, np.bool_)
+    for column in table.columns:
+        blank &= np.asarray(pc.equal(column, ""))
+        if not blank.any():
+            break
+    return blank
