@@ -5,6 +5,11 @@ from dataclasses import dataclass, replace
 from fedstats.arrays import Bools, Indices, Reals
 from fedstats.genotypes import PackedBlock
 
+#: Codes of the classes of trait values in the cohort of an accounting model; `VALUE_KNOWN` is added where the trait,
+#: read as it is coded, has a value.
+VALUE_CLASSES = {"missing": 0, "minus_nine": 1, "zero": 2, "one": 3, "two": 4, "other": 5}
+VALUE_KNOWN = 8
+
 
 @dataclass(frozen=True)
 class Cohort:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Bools, Indices, Reals
-from fedstats.cohort import Cohort
+from fedstats.cohort import VALUE_CLASSES, VALUE_KNOWN, Cohort
 from fedstats.errors import UsageError
 from fedstats.genotypes import GenotypeSource
 from fedstats.study import Model, Term, Trait
@@ -91,12 +91,15 @@ def trait_values(column: Column, trait: Trait) -> Reals:
     values = _numbers(column).copy()
     if trait.missing_code == "-9" or trait.coding != "none":
         values[values == -9] = np.nan
-    return values - 1 if trait.coding == "12" else values
+    if trait.coding == "12":
+        values[values == 0] = np.nan  # as in PLINK: beside 1 and 2, 0 is missing
+        return values - 1
+    return values
 
 
 def term_values(dataset: Dataset, term: Term) -> Reals:
     """Values of one design column, NaN where missing; indicators as 0 and 1."""
-    if term.column == "sex" and "sex" not in dataset.columns:
+    if term.column == "sex" and not term.level:
         return np.where(dataset.sex == 0, np.nan, dataset.sex.astype(np.float64))
     column = dataset.columns[term.column]
     if not term.level:
@@ -116,6 +119,8 @@ def _numbers(column: Column) -> Reals:
 
 def cohort_of(dataset: Dataset, model: Model, allowed: Bools) -> Cohort:
     """The cohort of a model: allowed people with every trait, term and, where it matters, sex known."""
+    if model.accounting:
+        return accounting_cohort(dataset, model, allowed)
     traits = _stack([trait_values(dataset.columns[t.name], t) for t in model.traits], dataset.people)
     covariates = _stack([term_values(dataset, term) for term in model.terms], dataset.people)
     local = _stack([term_values(dataset, term) for term in model.local_terms], dataset.people)
@@ -129,6 +134,34 @@ def cohort_of(dataset: Dataset, model: Model, allowed: Bools) -> Cohort:
         male=dataset.sex == 1,
     )
     return everyone.restrict(allowed & complete & _of_kind(dataset, model))
+
+
+def accounting_cohort(dataset: Dataset, model: Model, allowed: Bools) -> Cohort:
+    """Everyone who is allowed, with who lacks what instead of values.
+
+    `traits` holds the class of each value as `VALUE_CLASSES` has it, plus `VALUE_KNOWN` where it is not missing as
+    the trait is coded; `covariates` is 1 where a term is missing.
+    """
+    columns = [dataset.columns[trait.name] for trait in model.traits]
+    known = [~np.isnan(trait_values(column, trait)) for column, trait in zip(columns, model.traits, strict=True)]
+    classes = [_value_classes(_numbers(column)) + VALUE_KNOWN * who for column, who in zip(columns, known, strict=True)]
+    absent = [np.isnan(term_values(dataset, term)).astype(np.float64) for term in model.terms]
+    everyone = Cohort(
+        people=np.ones(dataset.people, np.bool_),
+        covariates=_stack(absent, dataset.people),
+        traits=_stack(classes, dataset.people),
+        site=np.zeros((dataset.people, 0)),
+        male=dataset.sex == 1,
+    )
+    return everyone.restrict(allowed)
+
+
+def _value_classes(numbers: Reals) -> Reals:
+    known = {-9.0: "minus_nine", 0.0: "zero", 1.0: "one", 2.0: "two"}
+    classes = np.where(np.isnan(numbers), VALUE_CLASSES["missing"], VALUE_CLASSES["other"]).astype(np.float64)
+    for value, name in known.items():
+        classes[numbers == value] = VALUE_CLASSES[name]
+    return classes
 
 
 def _of_kind(dataset: Dataset, model: Model) -> Bools:

@@ -1,0 +1,93 @@
+"""After nodes have said what they serve: which models remain, and which traits share one scan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fedstats.errors import DisclosureRefused
+from fedstats.planning.faults import listing
+from fedstats.planning.survey import Reason, Serve
+from fedstats.step import Note
+from fedstats.study import Model, Study, VariantKind
+
+_RULES = {
+    "min_people": "needs at least {limit:g} people at a node",
+    "min_arm": "needs at least {limit:g} cases and {limit:g} controls at a node",
+    "min_level": "needs at least {limit:g} people in each level at a node",
+    "parameters_per_person": "allows at most {limit:g} parameters a person",
+}
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A study as nodes serve it, the kinds of variants that nobody computes, and notes."""
+
+    study: Study
+    dropped: tuple[VariantKind, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def group(study: Study, serves: Mapping[str, Serve]) -> Grouping:
+    """Join models whose people are the same at every node; leave out kinds that some node does not serve.
+
+    Raises
+    ------
+    DisclosureRefused
+        A node does not serve the autosomes, or nothing is left; the node, the rule and its limit are named.
+    """
+    refused = {model.id: found for model in study.models if (found := _reasons(model, serves))}
+    _required(study, refused)
+    dropped = tuple(dict.fromkeys(model.kind for model in study.models if model.id in refused))
+    models = [model for model in study.models if model.kind not in dropped]
+    notes = tuple(_dropped_note(model, refused[model.id]) for model in study.models if model.id in refused)
+    return Grouping(replace(study, models=_joined(models, serves)), dropped, notes)
+
+
+def _reasons(model: Model, serves: Mapping[str, Serve]) -> dict[str, Sequence[Reason]]:
+    found: dict[str, Sequence[Reason]] = {}
+    for node, serve in serves.items():
+        reasons = next(each.reasons for each in serve.models if each.model == model.id)
+        if reasons:
+            found[node] = reasons
+    return found
+
+
+def _required(study: Study, refused: Mapping[str, Mapping[str, Sequence[Reason]]]) -> None:
+    """Refuse where a whole run fails: not for want of men on Y, but for want of people."""
+    scanned = [model for model in study.models if not model.accounting]
+    needed = [model for model in study.models if model.kind == "autosome" or len(refused) >= len(scanned)]
+    lines = [_sentence(model, refused[model.id]) for model in needed if model.id in refused]
+    if not lines:
+        return
+    raise DisclosureRefused(
+        "; ".join(dict.fromkeys(lines)),
+        code="NOT_SERVED",
+        hint="Nothing was sent. Widen the trait or the lists of people, or leave the node out with --nodes.",
+    )
+
+
+def _sentence(model: Model, reasons: Mapping[str, Sequence[Reason]]) -> str:
+    rules: dict[str, list[str]] = {}
+    for node, found in reasons.items():
+        for reason in found:
+            subject = f" ({reason.subject})" if reason.subject else ""
+            rules.setdefault(f"{_RULES[reason.rule].format(limit=reason.limit)}{subject}", []).append(node)
+    traits = ", ".join(trait.name for trait in model.traits) or "the analysis"
+    said = "; ".join(f"the policy of {listing(nodes)} {rule}" for rule, nodes in rules.items())
+    return f"{traits}: {said}"
+
+
+def _dropped_note(model: Model, reasons: Mapping[str, Sequence[Reason]]) -> Note:
+    message = f"variants of kind {model.kind} are left out: {_sentence(model, reasons)}"
+    return Note("KIND_NOT_SERVED", message, warning=True)
+
+
+def _joined(models: Sequence[Model], serves: Mapping[str, Serve]) -> tuple[Model, ...]:
+    """Models of one kind with the same people at every node become one, which has all their traits."""
+    twins = {node: {each.model: each.same_people for each in serve.models} for node, serve in serves.items()}
+    groups: dict[tuple[object, ...], list[Model]] = {}
+    for model in models:
+        key = (model.kind, model.accounting, *(twins[node][model.id] for node in serves))
+        groups.setdefault(key, []).append(model)
+    return tuple(
+        replace(same[0], traits=tuple(trait for model in same for trait in model.traits)) for same in groups.values()
+    )
