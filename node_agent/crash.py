@@ -1,0 +1,34 @@
+"""Named points at which a test may end an agent as a power cut would; the one place where they are documented.
+
+FEDSTATS_TEST_CRASH="point" in the environment of an agent, and a roster marked `sandbox = true`, make the process end
+with status 137 the first time it passes that point. Without a sandbox roster the variable is ignored.
+
+=================  ======================================================================================
+point              where the process ends
+=================  ======================================================================================
+before:S  (R M C U)   an order of that step has arrived and was verified; nothing about it is on disk
+after:S   (R M C U)   its answer is on disk; it was not sent
+mid:M              the first block of a pass is on disk; the next is not
+=================  ======================================================================================
+
+Steps are S (Open), R (Ready), M (Compute), C (Commit) and U (Unmask). Points of M stand around the acceptance of the
+work; mid:M stands within it.
+"""
+
+import os
+from collections.abc import Callable
+
+VARIABLE = "FEDSTATS_TEST_CRASH"
+
+CrashPoint = Callable[[str], None]
+
+
+def crash_points(*, sandbox: bool) -> CrashPoint:
+    """The function to call at every named point: it ends the process at the one that the environment names."""
+    chosen = os.environ.get(VARIABLE, "") if sandbox else ""
+
+    def at(point: str) -> None:
+        if point == chosen:
+            os._exit(137)
+
+    return at

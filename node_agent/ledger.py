@@ -1,0 +1,185 @@
+"""The ledger of one agent: a hash chain of what it was asked and what it answered, written before anything is sent.
+
+SQLite on a local disk, write-ahead log, `synchronous=FULL`, one writer. If it cannot be written, nothing leaves.
+Each entry's hash covers the hash before it, so that an entry that was changed, removed or put in shows.
+What the agent must remember to answer again with the same bytes lies in the same file (see `records`) and is written
+in the same transaction as its entry.
+"""
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fedstats.errors import Failed
+
+#: What stands before the first entry.
+GENESIS = "0" * 64
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries (
+  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL);
+"""
+
+Body = Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the chain."""
+
+    seq: int
+    at: str
+    kind: str
+    body: str  # canonical JSON
+    hash: str
+
+
+@dataclass
+class Ledger:
+    """An open ledger; every method may be called from any thread."""
+
+    connection: sqlite3.Connection
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _depth: int = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written within is durable when the block ends, or none of it; nested blocks join the outer one.
+
+        Raises
+        ------
+        Failed
+            Code LEDGER_UNWRITABLE: the disk is full or broken.
+        """
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            self._depth = 1
+            try:
+                self._run("BEGIN IMMEDIATE")
+                yield
+                self._run("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.Error):
+                    raise _unwritable(error) from error
+                raise
+            finally:
+                self._depth = 0
+
+    def append(self, kind: str, body: Body) -> str:
+        """Add an entry; its hash is the new head."""
+        with self.transaction():
+            last = self.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
+            seq, previous = (int(last[0][0]) + 1, str(last[0][1])) if last else (1, GENESIS)
+            at, text = datetime.now(UTC).isoformat(timespec="milliseconds"), canonical(body)
+            head = entry_hash(previous, seq, at, kind, text)
+            self.write("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", seq, at, kind, text, head)
+            return head
+
+    @property
+    def head(self) -> str:
+        """Hash of the last entry."""
+        last = self.rows("SELECT hash FROM entries ORDER BY seq DESC LIMIT 1")
+        return str(last[0][0]) if last else GENESIS
+
+    def write(self, statement: str, *values: object) -> None:
+        """One statement of a transaction."""
+        with self.transaction():
+            self._run(statement, *values)
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """Rows of a query."""
+        with self._lock:
+            return self.connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in."""
+        with self._lock:
+            self.connection.close()
+
+    def _run(self, statement: str, *values: object) -> None:
+        self.connection.execute(statement, values)
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+
+def open_ledger(path: Path, tables: str = "") -> Ledger:
+    """Open or make a ledger; `tables` are statements that make further tables where they are missing."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(_TABLES + tables)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unwritable(error) from error
+    path.chmod(0o600)
+    return Ledger(connection)
+
+
+def canonical(body: Body) -> str:
+    """A body as canonical JSON."""
+    return json.dumps(dict(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def entry_hash(previous: str, seq: int, at: str, kind: str, body: str) -> str:
+    """SHA-256, in hexadecimal, of the previous hash and the canonical entry."""
+    entry = canonical({"seq": seq, "at": at, "kind": kind, "body": body})
+    return hashlib.sha256(bytes.fromhex(previous) + entry.encode("ascii")).hexdigest()
+
+
+def verify(path: Path) -> list[Entry]:
+    """Entries of a ledger whose chain is whole; the file is only read.
+
+    Raises
+    ------
+    Failed
+        Code LEDGER_BROKEN, naming the first entry that does not fit.
+    """
+    entries = _entries(path)
+    previous = GENESIS
+    for place, entry in enumerate(entries, 1):
+        if entry.seq != place:
+            raise _broken(path, place, f"entry {place} is missing")
+        if entry.hash != entry_hash(previous, entry.seq, entry.at, entry.kind, entry.body):
+            raise _broken(path, place, f"entry {place} was changed")
+        previous = entry.hash
+    return entries
+
+
+def _entries(path: Path) -> list[Entry]:
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            found = connection.execute("SELECT seq, at, kind, body, hash FROM entries ORDER BY seq").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Failed(f"{path.name} cannot be read as a ledger: {error}", code="LEDGER_BROKEN") from error
+    return [Entry(int(seq), str(at), str(kind), str(body), str(head)) for seq, at, kind, body, head in found]
+
+
+def _broken(path: Path, place: int, what: str) -> Failed:
+    return Failed(
+        f"the chain of {path.name} is broken: {what}",
+        code="LEDGER_BROKEN",
+        hint=f"Entries before {place} are as they were written; nothing from there on can be trusted.",
+    )
+
+
+def _unwritable(error: sqlite3.Error) -> Failed:
+    return Failed(
+        f"the ledger cannot be written ({error}); nothing was sent",
+        code="LEDGER_UNWRITABLE",
+        hint="Make room on the disk of the node's state folder, then ask again.",
+    )

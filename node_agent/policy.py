@@ -1,0 +1,265 @@
+"""The policy of one institution: what it allows, under which floors. What is not allowed here is refused.
+
+Hard floors that no configuration of a real node can undercut stand in `HARD_FLOORS`; the preset "validation" sets
+them aside and loads only where no person could be harmed (see `config`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from fedstats.errors import Refused
+from fedstats.identity.checks import key_faults
+from fedstats.study import Floors, Study
+from fedstats.wire.messages import Plan
+
+ANALYSES = ("freq", "hardy", "missing", "gwas/linear", "gwas/logistic")
+PRIVACY = ("masked", "plain")
+#: Names that a configuration may hold for settings of later versions; nothing of them can be asked yet.
+PRIVACY_LATER = ("paillier", "dp")
+
+#: The least that a real node may set each floor to (decision E4).
+HARD_FLOORS = {"min_people": 50, "min_arm": 10, "min_level": 5, "min_nodes": 3, "min_mac": 5, "min_missing": 5}
+TWO_NODES = 2
+#: The most parameters a person that a real node may allow; at a third of the people, genotypes can be solved for.
+MOST_PARAMETERS = 0.1
+#: `parameters_per_person` where it is not limited; a document holds no infinity.
+UNLIMITED = 1e9
+
+NOTHING_SENT = "Nothing was sent."
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Keys of [policy] with their defaults.
+
+    Attributes
+    ----------
+    preset
+        "" or "validation".
+    analyses, privacy
+        Names that are allowed; no analysis unless said, and of the privacy settings "masked".
+    min_people, min_arm, min_level
+        Fewest people of a model, of cases and of controls, of a level of a category.
+    min_nodes
+        Fewest nodes in a run.
+    min_mac, min_missing
+        Fewest minor alleles, over all nodes, for a variant to be analysed; fewest missing calls for `drop`.
+    parameters_per_person
+        Most design columns, intercept included, per person of a model.
+    max_queries
+        Most runs that may ever begin, 0 for no limit.
+    allow_drop, allow_two_nodes, allow_site_effects
+        `--missing drop`; runs of two nodes; site effects eliminated here.
+    continue_without_me
+        Whether a run may go on without this node if it is lost, although the difference shows its sums.
+    approval
+        "auto": a plan that the policy allows is accepted.
+    coordinators
+        Names of coordinators of the roster that may ask; all where empty.
+    reason
+        Why `plain` or an `allow_` is set; printed in results.
+    """
+
+    preset: str = ""
+    analyses: tuple[str, ...] = ()
+    privacy: tuple[str, ...] = ("masked",)
+    min_people: int = 100
+    min_arm: int = 20
+    min_level: int = 10
+    min_nodes: int = 3
+    min_mac: int = 20
+    min_missing: int = 10
+    parameters_per_person: float = 0.05
+    max_queries: int = 1000
+    allow_drop: bool = False
+    allow_two_nodes: bool = False
+    allow_site_effects: bool = False
+    continue_without_me: bool = False
+    approval: str = "auto"
+    coordinators: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def validation(self) -> bool:
+        """Whether this is the preset for public data on loopback."""
+        return self.preset == "validation"
+
+    def floors(self) -> Floors:
+        """The floors that this policy sets for a run."""
+        of_carriers = 1 if self.validation else 2
+        return Floors(
+            min_people=self.min_people,
+            min_arm=self.min_arm,
+            min_level=self.min_level,
+            min_nodes=self.min_nodes,
+            min_mac=self.min_mac,
+            min_carrier_nodes=of_carriers,
+            min_missing=self.min_missing,
+            min_missing_nodes=of_carriers,
+            parameters_per_person=self.parameters_per_person,
+            validation=self.validation,
+        )
+
+    def described(self) -> dict[str, str]:
+        """The policy as words for the catalogue."""
+        return {entry.name: _word(getattr(self, entry.name)) for entry in fields(self)}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+#: What the preset "validation" sets; keys of the file stand over it.
+VALIDATION: Mapping[str, Any] = {
+    "analyses": ANALYSES,
+    "privacy": PRIVACY,
+    **dict.fromkeys(("min_people", "min_arm", "min_level", "min_mac", "min_missing"), 1),
+    "parameters_per_person": UNLIMITED,
+    "max_queries": 0,
+    "allow_drop": True,
+    "allow_two_nodes": True,
+    "allow_site_effects": True,
+    "reason": "validation on public data",
+}
+
+
+@dataclass
+class _Reading:
+    """A [policy] table while it is read: what was found wrong so far."""
+
+    table: Mapping[str, Any]
+    faults: list[str] = field(default_factory=list)
+
+
+def read_policy(table: Mapping[str, Any]) -> tuple[Policy, list[str]]:
+    """The policy of a [policy] table, and every fault of the table; with faults, the policy is the default one."""
+    known = {entry.name: entry for entry in fields(Policy)}
+    reading = _Reading(table, key_faults(table, tuple(known), (), "[policy]"))
+    preset = table.get("preset", "")
+    if preset not in ("", "validation"):
+        reading.faults.append(f"[policy] preset: {preset!r} is not known; there is 'validation', or no preset")
+    values = dict(VALIDATION) if preset == "validation" else {}
+    for name in known.keys() & table.keys():
+        found = _value(reading, name, getattr(Policy, name, ()))
+        if found is not None:
+            values[name] = found
+    policy = Policy(**values)
+    faults = reading.faults + _rule_faults(policy) if not reading.faults else reading.faults
+    return (Policy() if faults else policy), faults
+
+
+def _value(reading: _Reading, name: str, default: object) -> Any:
+    """A value of the type of its default, or None and a fault."""
+    value = reading.table[name]
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        wanted = "a list of names"
+    elif isinstance(default, bool):
+        wanted = "true or false"
+    elif isinstance(default, float):
+        value, wanted = (float(value) if type(value) is int else value), "a number"
+    else:
+        wanted = "a whole number" if isinstance(default, int) else "a text"
+    if type(value) is type(default):
+        return value
+    reading.faults.append(f"[policy] {name} must be {wanted}")
+    return None
+
+
+def _rule_faults(policy: Policy) -> list[str]:
+    faults = [f"[policy] analyses: {name!r} is not one of {', '.join(ANALYSES)}" for name in _strange(policy)]
+    known = PRIVACY + PRIVACY_LATER
+    faults += [f"[policy] privacy: {one!r} is not one of {', '.join(known)}" for one in policy.privacy if one not in known]
+    if policy.approval != "auto":
+        faults.append(f"[policy] approval: {policy.approval!r} is not known; this version has 'auto'")
+    if policy.max_queries < 0:
+        faults.append("[policy] max_queries must not be negative; 0 sets no limit")
+    faults += _floor_faults(policy)
+    faults += [f"[policy] {name} needs a reason, which every result prints" for name in _in_need_of_reason(policy)]
+    return faults
+
+
+def _strange(policy: Policy) -> list[str]:
+    return [name for name in policy.analyses if name not in ANALYSES]
+
+
+def _floor_faults(policy: Policy) -> list[str]:
+    hard: dict[str, int] = dict.fromkeys(HARD_FLOORS, 1) if policy.validation else dict(HARD_FLOORS)
+    hard["min_nodes"] = TWO_NODES if policy.allow_two_nodes else HARD_FLOORS["min_nodes"]
+    most = UNLIMITED if policy.validation else MOST_PARAMETERS
+    faults = [
+        f"[policy] {name} = {getattr(policy, name)} is below {least}, which no configuration may undercut"
+        for name, least in hard.items()
+        if getattr(policy, name) < least
+    ]
+    if not 0 < policy.parameters_per_person <= most:
+        faults.append(f"[policy] parameters_per_person must lie above 0 and at most at {most:g}")
+    return faults
+
+
+def _in_need_of_reason(policy: Policy) -> list[str]:
+    if policy.reason.strip():
+        return []
+    wanting = [f'privacy = "{one}"' for one in policy.privacy if one == "plain"]
+    return wanting + [name for name in ("allow_drop", "allow_two_nodes", "allow_site_effects") if getattr(policy, name)]
+
+
+def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> None:
+    """Refuse a plan that the policy does not allow; runs before any data are read.
+
+    Parameters
+    ----------
+    coordinator
+        Name, in the roster, of who signed the plan.
+    runs_begun
+        How many other runs have begun here, ever.
+
+    Raises
+    ------
+    Refused
+        Naming rule and limit.
+    """
+    study = plan.study
+    if policy.coordinators and coordinator not in policy.coordinators:
+        raise refused("coordinators", f"coordinator {coordinator!r} may not ask here")
+    if study.analysis not in policy.analyses:
+        raise refused("analyses", f"{study.analysis!r} is not among {_listed(policy.analyses)}")
+    if plan.privacy not in policy.privacy:
+        raise refused("privacy", f"{plan.privacy!r} is not among {_listed(policy.privacy)}")
+    if len(study.nodes) < policy.min_nodes:
+        raise refused("min_nodes", f"a run of {len(study.nodes)} nodes is smaller than {policy.min_nodes}")
+    if study.missing != "mean" and not policy.allow_drop:
+        raise refused("allow_drop", f"'--missing {study.missing}' is not allowed")
+    if any(model.site_effects for model in study.models) and not policy.allow_site_effects:
+        raise refused("allow_site_effects", "site effects are not allowed")
+    if policy.max_queries and runs_begun >= policy.max_queries:
+        raise refused("max_queries", f"{policy.max_queries} runs have begun, which is the limit")
+    _authorise_floors(policy, study)
+
+
+def _authorise_floors(policy: Policy, study: Study) -> None:
+    """The floors of a plan are the strictest of its nodes', so none may be weaker than this node's own."""
+    own = policy.floors()
+    for entry in fields(Floors):
+        mine, theirs = getattr(own, entry.name), getattr(study.floors, entry.name)
+        if entry.name == "parameters_per_person":
+            weaker = theirs > mine
+        else:
+            weaker = entry.name != "validation" and theirs < mine
+        if weaker:
+            raise refused(entry.name, f"the plan says {theirs:g} where this node's limit is {mine:g}")
+    if study.floors.validation and not own.validation:
+        raise refused("preset", "the plan is for validation on public data, and this node's data are not declared public")
+
+
+def refused(rule: str, why: str) -> Refused:
+    """A refusal that names the rule and says that nothing was sent."""
+    return Refused(f"policy rule {rule}: {why}. {NOTHING_SENT}", code=f"POLICY_{rule.upper()}")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if names else "the allowed (none)"

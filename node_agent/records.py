@@ -1,0 +1,249 @@
+"""What an agent must remember: plans, runs, passes, chunks, answers, blobs, and which people were answered with whom.
+
+Thin functions over tables of the ledger's file; each is called within a transaction of the ledger, so that a record
+and its entry in the chain are durable together.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fedstats.documents import decode, encode
+from fedstats.identity.signing import Signed
+from fedstats.privacy.pass_state import PassState
+from fedstats.wire.messages import PassOrder, Plan
+from node_agent.ledger import Ledger
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, plan TEXT NOT NULL, keys TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE IF NOT EXISTS passes (
+  pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, cohort TEXT NOT NULL,
+  domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '', closed INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS chunks (
+  pass_id TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
+  PRIMARY KEY (pass_id, number));
+CREATE TABLE IF NOT EXISTS answers (
+  key TEXT PRIMARY KEY, request TEXT NOT NULL, kind TEXT NOT NULL, signer TEXT NOT NULL, body BLOB NOT NULL,
+  signature BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS locks (
+  cohort TEXT NOT NULL, domain TEXT NOT NULL, roster TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (cohort, domain));
+CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
+"""
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """What was answered to a request, by the digest of the request."""
+
+    request: str
+    answer: Signed
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """A pass as it stands at this node.
+
+    Attributes
+    ----------
+    cohort, domain
+        Keyed digest of its people, and what the lock on them covers.
+    words
+        Ring words of the whole pass.
+    accepted
+        Signed messages of step M as JSON, "" until the work was accepted.
+    closed
+        The coordinator has the total; spool and secrets are gone.
+    error
+        Code of what failed while it was computed, "" otherwise.
+    """
+
+    order: PassOrder
+    state: PassState
+    cohort: str
+    domain: str
+    words: int
+    accepted: str
+    closed: bool
+    error: str
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """One stored chunk of a spool file."""
+
+    number: int
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """With which roster, in which run, a cohort was answered."""
+
+    roster: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """The tables of one agent."""
+
+    ledger: Ledger
+
+    def answer(self, key: str) -> StoredAnswer | None:
+        """What was answered under a key."""
+        found = self.ledger.rows("SELECT request, kind, signer, body, signature FROM answers WHERE key = ?", key)
+        if not found:
+            return None
+        request, kind, signer, body, signature = found[0]
+        return StoredAnswer(str(request), Signed(str(kind), str(signer), _bytes(body), _bytes(signature)))
+
+    def keep_answer(self, key: str, request: str, answer: Signed) -> None:
+        """Store what is about to be answered."""
+        values = (key, request, answer.kind, answer.signer, answer.body, answer.signature)
+        self.ledger.write("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", *values)
+
+    def keep_plan(self, digest: str, plan: Plan) -> None:
+        """Store a proposed plan."""
+        self.ledger.write("INSERT OR IGNORE INTO plans VALUES (?, ?, ?)", digest, plan.run, encode(plan))
+
+    def plan(self, digest: str) -> Plan | None:
+        """A proposed plan by its digest."""
+        found = self.ledger.rows("SELECT body FROM plans WHERE digest = ?", digest)
+        return decode(Plan, _bytes(found[0][0])) if found else None
+
+    def begin_run(self, run: str, plan: str) -> None:
+        """Fix the plan of a run."""
+        self.ledger.write("INSERT INTO runs (run, plan) VALUES (?, ?)", run, plan)
+
+    def plan_of_run(self, run: str) -> tuple[str, Plan] | None:
+        """Digest and plan of a run that has begun."""
+        found = self.ledger.rows("SELECT plan FROM runs WHERE run = ?", run)
+        plan = self.plan(str(found[0][0])) if found else None
+        return (str(found[0][0]), plan) if plan else None
+
+    def runs_begun(self, but: str) -> int:
+        """How many runs have begun, one left out."""
+        return _count(self.ledger.rows("SELECT count(*) FROM runs WHERE run <> ?", but))
+
+    def keep_run_keys(self, run: str, keys: Sequence[Signed]) -> None:
+        """Store every node's channel key of a run."""
+        self.ledger.write("UPDATE runs SET keys = ? WHERE run = ?", signed_to_text(keys), run)
+
+    def run_keys(self, run: str) -> tuple[Signed, ...]:
+        """Every node's channel key of a run; empty until they came."""
+        found = self.ledger.rows("SELECT keys FROM runs WHERE run = ?", run)
+        return signed_from_text(str(found[0][0])) if found else ()
+
+    def open_pass(self, order: PassOrder, cohort: str, domain: str) -> None:
+        """Store a pass that is about to be opened."""
+        self.ledger.write(
+            "INSERT INTO passes (pass_id, run, body, state, cohort, domain, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(order.pass_id, order.run, encode(order), PassState.KEYED.value, cohort, domain, order.words),
+        )
+
+    def passed(self, pass_id: str) -> PassRecord | None:
+        """A pass by its id."""
+        found = self._passes("pass_id = ?", pass_id)
+        return found[0] if found else None
+
+    def passes_of_run(self, run: str) -> list[PassRecord]:
+        """All passes of a run."""
+        return self._passes("run = ?", run)
+
+    def passes_of_cohort(self, cohort: str, domain: str) -> list[PassRecord]:
+        """All passes over the same people."""
+        return self._passes("cohort = ? AND domain = ?", cohort, domain)
+
+    def unfinished(self) -> list[PassRecord]:
+        """Passes whose work was accepted, is not whole on disk, and did not fail."""
+        return self._passes("accepted <> '' AND state = ? AND error = ''", PassState.READY.value)
+
+    def set_state(self, pass_id: str, state: PassState) -> None:
+        """Move a pass to a state that `pass_state.advance` allowed."""
+        self.ledger.write("UPDATE passes SET state = ? WHERE pass_id = ?", state.value, pass_id)
+
+    def accept(self, pass_id: str, signatures: Sequence[Signed]) -> None:
+        """Step M: the work is accepted, with every node's signature of the transcript."""
+        self.ledger.write("UPDATE passes SET accepted = ? WHERE pass_id = ?", signed_to_text(signatures), pass_id)
+
+    def set_error(self, pass_id: str, code: str) -> None:
+        """The work of a pass failed."""
+        self.ledger.write("UPDATE passes SET error = ? WHERE pass_id = ?", code, pass_id)
+
+    def close_pass(self, pass_id: str) -> None:
+        """The pass is over."""
+        self.ledger.write("UPDATE passes SET closed = 1 WHERE pass_id = ?", pass_id)
+
+    def _passes(self, where: str, *values: object) -> list[PassRecord]:
+        # `where` is one of the constants of this class; values are bound.
+        query = f"SELECT body, state, cohort, domain, words, accepted, closed, error FROM passes WHERE {where}"  # noqa: S608
+        return [
+            PassRecord(
+                order=decode(PassOrder, _bytes(body)),
+                state=PassState(str(state)),
+                cohort=str(cohort),
+                domain=str(domain),
+                words=_int(words),
+                accepted=str(accepted),
+                closed=bool(closed),
+                error=str(error),
+            )
+            for body, state, cohort, domain, words, accepted, closed, error in self.ledger.rows(query, *values)
+        ]
+
+    def add_chunk(self, pass_id: str, chunk: ChunkRecord) -> None:
+        """A chunk is whole and synced in the spool file."""
+        values = (pass_id, chunk.number, chunk.length, chunk.sha256)
+        self.ledger.write("INSERT INTO chunks VALUES (?, ?, ?, ?)", *values)
+
+    def chunks(self, pass_id: str) -> list[ChunkRecord]:
+        """Chunks of a pass, in order."""
+        query = "SELECT number, length, sha256 FROM chunks WHERE pass_id = ? ORDER BY number"
+        return [ChunkRecord(_int(n), _int(length), str(h)) for n, length, h in self.ledger.rows(query, pass_id)]
+
+    def lock(self, cohort: str, domain: str) -> Lock | None:
+        """With whom a cohort was answered."""
+        found = self.ledger.rows("SELECT roster, run FROM locks WHERE cohort = ? AND domain = ?", cohort, domain)
+        return Lock(str(found[0][0]), str(found[0][1])) if found else None
+
+    def take_lock(self, cohort: str, domain: str, lock: Lock) -> None:
+        """From here on the cohort is answered with this roster only."""
+        self.ledger.write("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?)", cohort, domain, lock.roster, lock.run)
+
+    def keep_blob(self, sha256: str, run: str, purpose: str, length: int) -> None:
+        """A blob is whole and synced on disk."""
+        self.ledger.write("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)", sha256, run, purpose, length)
+
+    def has_blob(self, sha256: str) -> bool:
+        """Whether a blob is on disk."""
+        return bool(self.ledger.rows("SELECT 1 FROM blobs WHERE sha256 = ?", sha256))
+
+
+def signed_to_text(messages: Sequence[Signed]) -> str:
+    """Signed messages as JSON."""
+    return json.dumps([[m.kind, m.signer, m.body.hex(), m.signature.hex()] for m in messages])
+
+
+def signed_from_text(text: str) -> tuple[Signed, ...]:
+    """Signed messages that JSON holds."""
+    found = json.loads(text) if text else []
+    return tuple(Signed(kind, signer, bytes.fromhex(body), bytes.fromhex(sig)) for kind, signer, body, sig in found)
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("the ledger holds a value of another type than it was given")
+    return value
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("the ledger holds a value of another type than it was given")
+    return value
+
+
+def _count(rows: list[tuple[object, ...]]) -> int:
+    return _int(rows[0][0])

@@ -1,0 +1,67 @@
+"""Secrets of runs and passes on disk: durable before the answer made from them leaves, gone when the pass is over.
+
+Files of mode 0600 in a folder of mode 0700, marked so that backup programs leave it out: a copy of a secret that
+outlives its pass would open what was masked with it.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from fedstats.documents import decode, encode
+
+D = TypeVar("D")
+
+#: https://bford.info/cachedir/ : the line by which backup programs know a folder that they leave out.
+_CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Secrets of running passes; never back them up.\n"
+
+
+@dataclass(frozen=True)
+class SecretFiles:
+    """The folder of secrets of one agent."""
+
+    folder: Path
+
+    def save(self, name: str, secret: object) -> None:
+        """Write a secret durably; an earlier one of that name is replaced whole."""
+        draft = self.folder / f".{name}.part"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(encode(secret))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.folder / name)
+        sync_folder(self.folder)
+
+    def load(self, name: str, kind: type[D]) -> D:
+        """The secret of that name; FileNotFoundError where it is gone."""
+        return decode(kind, (self.folder / name).read_bytes())
+
+    def has(self, name: str) -> bool:
+        """Whether there is a secret of that name."""
+        return (self.folder / name).is_file()
+
+    def delete(self, *names: str) -> None:
+        """Delete secrets; those that are gone already are fine."""
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+        sync_folder(self.folder)
+
+
+def open_secret_files(folder: Path) -> SecretFiles:
+    """The folder, made with its marks where it is new."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    (folder / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG)
+    (folder / ".nobackup").touch()
+    return SecretFiles(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable: a file that was renamed or removed stays so after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
