@@ -9,7 +9,7 @@ step  a node says                                              before it does, i
 ====  =======================================================  =========================================
 run   signed X25519 channel key                                run roster is part of its own roster
 S     signed X25519 mask key, sealed shares of its seed,       every node's channel key, for this run
-      commitment to a nonce, head of its ledger
+      commitments to seed and nonce, head of its ledger
 R     signed transcript hash T, nonce                          every node's S, its own among them unchanged
 M     words + self mask + masks of pairs                       every node's signature of its own T
 C     signed (T, complete), once                               all its words are out

@@ -10,7 +10,8 @@ Nothing of its own: nodes verify by themselves all that protects them. These che
 
 Fails if
 --------
-A node gives wrong seed shares: with more than t of them it is noticed at once, else by the check words.
+Nodes give wrong seed shares: the commitment to the seed shows it. One such node is left out where t others answered;
+otherwise the pass stays shut until they give the right ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from fedstats.identity.signing import Signed
 from fedstats.privacy.agreement import (
     check_completes,
     check_readies,
+    commitment_of,
     open_from_some,
     read_pass_keys,
     read_run_keys,
@@ -61,13 +63,15 @@ def sum_uploads(uploads: Sequence[Ring]) -> Ring:
     return total
 
 
-def self_masks(context: PassContext, transcript: str, messages: Sequence[Signed]) -> Masks:
+def self_masks(context: PassContext, transcript: str, pass_keys: Sequence[Signed], messages: Sequence[Signed]) -> Masks:
     """After U: the self masks of all nodes with the sign that takes them off the sum.
 
     Parameters
     ----------
     context, transcript
         Of this pass.
+    pass_keys
+        Signed `PassKeys` of all nodes, with the commitments to their seeds.
     messages
         Signed `SeedShares` of at least `context.threshold` nodes.
 
@@ -76,23 +80,35 @@ def self_masks(context: PassContext, transcript: str, messages: Sequence[Signed]
     ProtocolRefused
         TOO_FEW_SHARES, or a message that does not belong here.
     MaskMismatch
-        INCONSISTENT_SHARES: the shares of a seed do not fit together.
+        INCONSISTENT_SHARES: the shares do not give the seed that a node committed to.
     """
     held = _shares_by_holder(context, transcript, messages)
     positions = {member.name: x for x, member in enumerate(context.roster, 1)}
     streams = []
-    for member in context.roster:
-        shares = [shamir.Share(positions[holder], values[member.name]) for holder, values in held.items()]
-        try:
-            seed = shamir.combine(shares, context.threshold)
-        except ValueError as error:
+    for keys in read_pass_keys(context, pass_keys):
+        shares = [shamir.Share(positions[holder], values[keys.node]) for holder, values in held.items()]
+        seed = _recovered(shares, context.threshold, keys.seed_commitment)
+        if seed is None:
             raise MaskMismatch(
-                f"the self mask of {member.name} cannot be recovered from the shares of {', '.join(held)}: {error}. "
-                "Nothing of this pass is written.",
+                f"the shares of {', '.join(held)} do not give the self mask that {keys.node} committed to; "
+                "at least one is wrong. Nothing of this pass is written.",
                 code="INCONSISTENT_SHARES",
-            ) from None
-        streams.append(self_stream(member.name, seed, transcript, -1))
+            )
+        streams.append(self_stream(keys.node, seed, transcript, -1))
     return Masks(tuple(streams))
+
+
+def _recovered(shares: Sequence[shamir.Share], threshold: int, commitment: str) -> bytes | None:
+    """The committed seed, from whichever run of `threshold` neighbouring shares gives it; one liar is passed over."""
+    circle = [*shares, *shares]
+    for start in range(len(shares)):
+        try:
+            seed = shamir.combine(circle[start : start + threshold], threshold)
+        except ValueError:
+            continue
+        if commitment_of(seed.hex()) == commitment:
+            return seed
+    return None
 
 
 def _shares_by_holder(

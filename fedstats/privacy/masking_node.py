@@ -145,6 +145,7 @@ def begin_pass(
         context.pass_id,
         party.name,
         public_key(mask_private).hex(),
+        commitment_of(seed.hex()),
         commitment_of(nonce.hex()),
         ledger_head,
         sealed,
@@ -269,9 +270,7 @@ def _share_text(share: shamir.Share) -> str:
     return share.y.to_bytes(shamir.VALUE_BYTES, "big").hex()
 
 
-def _seal(
-    run_secret: RunSecret, channel_key: str, pass_id: str, to: str, value: str, random_bytes: RandomBytes
-) -> str:
+def _seal(run_secret: RunSecret, channel_key: str, pass_id: str, to: str, value: str, random_bytes: RandomBytes) -> str:
     """Encrypt a share for one peer; run, pass and both names are bound to it."""
     cipher, bound = _channel(run_secret, channel_key, pass_id, run_secret.node, to)
     nonce = random_bytes(_GCM_NONCE_BYTES)
@@ -305,4 +304,4 @@ def _agree(private: str, public: str) -> bytes:
     try:
         return agree(bytes.fromhex(private), bytes.fromhex(public))
     except ValueError:
-        raise ProtocolRefused("a node's X25519 key is of small order: no secret comes of it.", code="SWAPPED_KEY") from None
+        raise ProtocolRefused("an X25519 key is of small order: no secret comes of it.", code="SWAPPED_KEY") from None

@@ -100,6 +100,7 @@ class PassKeys:
     pass_id: str
     node: str
     mask_key: str
+    seed_commitment: str  # SHA-256 of the self-mask seed: whoever recovers it knows that it is the right one
     nonce_commitment: str  # SHA-256 of the nonce that R opens
     ledger_head: str
     shares: tuple[SealedShare, ...]

@@ -44,7 +44,8 @@ def transcript_hash(context: PassContext, channel_keys: Mapping[str, str], keys:
     for member in context.roster:
         message = said[member.name]
         fields += [member.name.encode(), member.identity.encode(), channel_keys[member.name].encode()]
-        fields += [message.mask_key.encode(), message.nonce_commitment.encode(), message.ledger_head.encode()]
+        fields += [message.mask_key.encode(), message.seed_commitment.encode()]
+        fields += [message.nonce_commitment.encode(), message.ledger_head.encode()]
         # Sealed shares are part of it, so that nobody can give one node other shares than the peers saw.
         fields.append(framed(*(text.encode() for share in message.shares for text in (share.to, share.sealed))))
     return hashlib.sha256(framed(*fields)).hexdigest()

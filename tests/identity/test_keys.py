@@ -36,9 +36,9 @@ def test_key_file_is_created_private_not_made_private_later(tmp_path: Path, monk
     modes = []
     fdopen = os.fdopen
 
-    def watching(descriptor: int, *rest: str) -> object:
+    def watching(descriptor: int, mode: str) -> object:
         modes.append(os.fstat(descriptor).st_mode & 0o777)
-        return fdopen(descriptor, *rest)
+        return fdopen(descriptor, mode)
 
     monkeypatch.setattr(os, "fdopen", watching)
     keys.save_identity(keys.generate_identity(), tmp_path / "identity.key")
