@@ -82,3 +82,16 @@ def test_leaf_of_the_future_blames_the_clocks() -> None:
         check_leaf_dates(card_of(), NOW - timedelta(days=1))
 
     assert caught.value.code == "CERTIFICATE_NOT_YET_VALID"
+
+
+def test_card_without_a_certificate_or_with_senseless_values_is_refused(tmp_path: Path) -> None:
+    table = vars(card_of()) | {"certificate": "none", "signature": 3}
+    (tmp_path / "x.card").write_text(json.dumps(table))
+
+    with pytest.raises(DataError) as caught:
+        read_card(tmp_path / "x.card")
+
+    assert [fault.split(";")[0] for fault in caught.value.faults] == [
+        "the certificate is not a TLS leaf in PEM form with a subject alternative name",
+        "the signature does not fit",
+    ]

@@ -159,3 +159,11 @@ def test_leaf_of_another_name_or_party_is_not_accepted(tmp_path: Path) -> None:
         _handshake(server, client, "EE")
     with pytest.raises(ssl.SSLCertVerificationError):
         _handshake(server, misled, "FI")
+
+
+def test_file_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
+    keys.save_leaf(keys.generate_leaf("FI"), tmp_path / "fi.key", tmp_path / "fi.crt")
+    (tmp_path / "fi.crt").write_text("none")
+
+    with pytest.raises(UsageError, match="no certificate in PEM form"):
+        keys.load_leaf(tmp_path / "fi.key", tmp_path / "fi.crt")

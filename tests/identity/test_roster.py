@@ -141,6 +141,18 @@ def test_signature_of_an_outsider_is_found(path: Path) -> None:
         read_roster(path)
 
 
+def test_roster_without_a_coordinator_is_found(path: Path) -> None:
+    first, rest = path.read_text().split("[[coordinator]]")
+    path.write_text("coordinator = []\n" + first + "[[signature]]" + rest.split("[[signature]]", 1)[1])
+
+    with pytest.raises(ConfigError, match="no coordinator, so nobody could ask"):
+        read_roster(path)
+
+
+def test_signature_that_is_no_signature_is_found(path: Path) -> None:
+    assert "a signature is 128 lower-case hexadecimal digits" in faults_after(path, 'signature = "', 'signature = "x')
+
+
 def test_two_nodes_parse_and_one_does_not(tmp_path: Path) -> None:
     others = [PARTIES["desk"], PARTIES["holder"]]
     write_roster(sign_roster(content(("FI", "EE")), [PARTIES["FI"], PARTIES["EE"], *others]), tmp_path / "2")
@@ -169,6 +181,10 @@ def test_digest_depends_on_content_not_on_signatures() -> None:
 def test_outsider_cannot_sign() -> None:
     with pytest.raises(UsageError, match="no party with the identity"):
         sign_roster(content(), [generate_identity()])
+
+
+def test_node_is_found_by_its_name() -> None:
+    assert sign_roster(content(), []).node("EE").identity == PARTIES["EE"].public_hex
 
 
 def test_unknown_node_names_the_known() -> None:

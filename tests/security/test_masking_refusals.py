@@ -410,6 +410,16 @@ def test_keys_of_one_pass_do_not_answer_for_another(four: Federation) -> None:
     assert caught.value.code == "REPLAYED"
 
 
+def test_secret_of_another_run_does_not_answer_for_this_one(four: Federation) -> None:
+    played = play_pass(four, numbers(four))
+    party, context = four.parties["FI"], context_of(four, run="run-2")
+
+    with pytest.raises(ProtocolRefused) as caught:
+        node.begin_pass(party, context, played.run_secrets["FI"], played.run_keys, "head")
+
+    assert caught.value.code == "TRANSCRIPT_MISMATCH"
+
+
 # Opening ------------------------------------------------------------------------------------------------------------
 
 

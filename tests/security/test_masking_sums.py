@@ -207,6 +207,17 @@ def test_wrong_share_among_just_enough_opens_nothing(four: Federation) -> None:
     assert caught.value.code == "INCONSISTENT_SHARES"
 
 
+def test_share_far_outside_a_seed_opens_nothing(four: Federation) -> None:
+    played = play_pass(four, numbers(four))
+    ready = played.ready_secrets["EE"]
+    wrong = dataclasses.replace(ready.peers[0], held_share=f"{int(ready.peers[0].held_share, 16) ^ 2**500:0132x}")
+    lying = dataclasses.replace(ready, peers=(wrong, *ready.peers[1:]))
+    shares = [played.seed_shares[0], node.release_seed_shares(four.parties["EE"], lying, played.completes)]
+
+    with pytest.raises(MaskMismatch):
+        coordinator.self_masks(context_of(four), played.transcript, played.pass_keys, [*shares, played.seed_shares[2]])
+
+
 def test_shares_of_another_pass_do_not_open_this_one(four: Federation) -> None:
     played = play_pass(four, numbers(four))
     earlier = play_pass(four, numbers(four), context=context_of(four, pass_id="pass-0"))

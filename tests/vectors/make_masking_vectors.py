@@ -72,7 +72,7 @@ def node(name: str) -> dict[str, object]:
 
 
 def transcript(nodes: list[dict[str, object]]) -> str:
-    order = ("plan_digest", "run", "pass_id", "step", "schema_digest", "codec", "privacy")
+    order: tuple[str, ...] = ("plan_digest", "run", "pass_id", "step", "schema_digest", "codec", "privacy")
     order += ("parameters_digest", "totals_digest", "layout_digest", "threshold")
     fields = [b"fedstats/v1/masked-pass@1", *(str(CONTEXT[key]).encode() for key in order), str(len(nodes)).encode()]
     for one in nodes:
