@@ -231,7 +231,10 @@ def test_run_roster_with_a_stranger_is_refused(four: Federation) -> None:
     def smuggle(_: str, context: PassContext) -> PassContext:
         return dataclasses.replace(context, roster=(*context.roster, stranger), threshold=4)
 
-    assert refusal(four, Hooks(context=smuggle))[0] == "WRONG_ROSTER"
+    code, played = refusal(four, Hooks(context=smuggle))
+
+    assert code == "WRONG_ROSTER"
+    assert played.run_keys == []  # refused before this node shows a key for such a run
 
 
 def test_run_roster_with_another_identity_under_a_known_name_is_refused(four: Federation) -> None:
@@ -239,21 +242,30 @@ def test_run_roster_with_another_identity_under_a_known_name_is_refused(four: Fe
         swapped = Member("NO", generate_identity().public_hex)
         return dataclasses.replace(context, roster=(*context.roster[:3], swapped))
 
-    assert refusal(four, Hooks(context=swap))[0] == "WRONG_ROSTER"
+    code, played = refusal(four, Hooks(context=swap))
+
+    assert code == "WRONG_ROSTER"
+    assert played.run_keys == []  # refused before this node shows a key for such a run
 
 
 def test_run_roster_with_a_node_twice_is_refused(four: Federation) -> None:
     def double(_: str, context: PassContext) -> PassContext:
         return dataclasses.replace(context, roster=(*context.roster[:3], context.roster[0]))
 
-    assert refusal(four, Hooks(context=double))[0] == "WRONG_ROSTER"
+    code, played = refusal(four, Hooks(context=double))
+
+    assert code == "WRONG_ROSTER"
+    assert played.run_keys == []  # refused before this node shows a key for such a run
 
 
 def test_run_roster_without_the_node_itself_is_refused(four: Federation) -> None:
     def leave_out(_: str, context: PassContext) -> PassContext:
         return dataclasses.replace(context, roster=context.roster[1:], threshold=3)
 
-    assert refusal(four, Hooks(context=leave_out))[0] == "WRONG_ROSTER"
+    code, played = refusal(four, Hooks(context=leave_out))
+
+    assert code == "WRONG_ROSTER"
+    assert played.run_keys == []  # refused before this node shows a key for such a run
 
 
 def test_partitioned_roster_is_refused_before_a_share_is_sealed() -> None:
@@ -397,7 +409,7 @@ def test_nonce_other_than_committed_is_refused(four: Federation) -> None:
 def test_keys_of_one_pass_do_not_answer_for_another(four: Federation) -> None:
     played = play_pass(four, numbers(four))
 
-    with pytest.raises(ProtocolRefused) as caught:
+    with pytest.raises(ProtocolRefused, match="not the one that the keys were made for") as caught:
         node.make_ready(
             four.parties["FI"],
             context_of(four, pass_id="pass-2"),
@@ -414,7 +426,7 @@ def test_secret_of_another_run_does_not_answer_for_this_one(four: Federation) ->
     played = play_pass(four, numbers(four))
     party, context = four.parties["FI"], context_of(four, run="run-2")
 
-    with pytest.raises(ProtocolRefused) as caught:
+    with pytest.raises(ProtocolRefused, match="belongs to another run") as caught:
         node.begin_pass(party, context, played.run_secrets["FI"], played.run_keys, "head")
 
     assert caught.value.code == "TRANSCRIPT_MISMATCH"
