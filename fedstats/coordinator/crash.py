@@ -1,0 +1,46 @@
+"""Named points at which a test may end the coordinator as a power cut would.
+
+FEDSTATS_TEST_CRASH="coordinator:POINT" in the environment, and a roster marked `sandbox = true`, make the process end
+with status 137 the first time it passes that point. Without a sandbox roster the variable is ignored.
+
+======================  ===================================================================================
+point                   where the process ends
+======================  ===================================================================================
+before:S  (R M C U)     the step's orders are due; none was sent
+after:S   (R M C U)     its answers are on disk
+mid:M                   the words of one node are on disk; those of the others may not be
+after:total             the total is on disk; no receipt was sent
+after:receipt           the receipts are out
+after:rows              the rows of a chunk are on disk
+======================  ===================================================================================
+"""
+
+import os
+from collections.abc import Callable
+
+VARIABLE = "FEDSTATS_TEST_CRASH"
+
+CrashPoint = Callable[[str], None]
+
+POINTS = (
+    *(f"{when}:{step}" for step in "SRMCU" for when in ("before", "after")),
+    "mid:M",
+    "after:total",
+    "after:receipt",
+    "after:rows",
+)
+
+
+def crash_points(*, sandbox: bool) -> CrashPoint:
+    """The function to call at every named point: it ends the process at the one that the environment names."""
+    chosen = os.environ.get(VARIABLE, "") if sandbox else ""
+
+    def at(point: str) -> None:
+        if chosen == f"coordinator:{point}":
+            os._exit(137)
+
+    return at
+
+
+def no_crash(point: str) -> None:
+    """Go on."""

@@ -1,0 +1,56 @@
+"""Files of a run's state: written whole, on the disk before anything depends on them, or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+from fedstats.errors import Failed
+from fedstats.results.files import OpenFile, open_for_writing, write_atomically, write_failure
+
+
+def write_durably(path: Path, body: bytes, *, open_file: OpenFile = open_for_writing) -> None:
+    """Write a file beside its place, sync it, rename it and sync the folder."""
+    write_atomically(path, body, open_file=open_file)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in a folder durable; a no-op where folders cannot be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made durably where it is not there yet."""
+    if not folder.is_dir():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.parent)
+        except OSError as error:
+            raise write_failure(folder, 0, error) from error
+    return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; it is renamed first, so that a half-removed one is never read."""
+    if not folder.is_dir():
+        return
+    doomed = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def read_or_none(path: Path) -> bytes | None:
+    """The file's bytes, None where there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failed(f"{path.name} cannot be read: {error.strerror}", code="CANNOT_READ") from error

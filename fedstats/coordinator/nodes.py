@@ -1,0 +1,74 @@
+"""Signed talk with nodes: orders out under the coordinator's identity, answers verified before anybody reads them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fedstats.identity.keys import Identity
+from fedstats.identity.signing import Signed, open_signed, sign
+from fedstats.transport.base import Method, StreamMethod
+from fedstats.transport.patient import PatientTransport
+from fedstats.wire.messages import BlobOrder, BlobStored, FetchOrder, SignedText
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of a federation as the coordinator speaks with them.
+
+    Attributes
+    ----------
+    identities
+        Identity of each node by name, as in the roster.
+    """
+
+    transport: PatientTransport
+    identity: Identity
+    identities: Mapping[str, str]
+
+    def ask(self, node: str, method: Method, order: object, answer: type[D], kind: str = "") -> D:
+        """A node's answer to an order, verified; `kind` is the name of the answer's class unless given."""
+        return self.opened(node, self.ask_signed(node, method, order), answer, kind)
+
+    def ask_signed(self, node: str, method: Method, order: object) -> Signed:
+        """A node's answer as it was signed, not verified yet: for messages that travel on to other nodes."""
+        return self.transport.call(node, method, self.signed(order))
+
+    def ask_once(self, node: str, method: Method, order: object, answer: type[D]) -> D:
+        """As `ask`, with one attempt."""
+        return self.opened(node, self.transport.call_once(node, method, self.signed(order)), answer)
+
+    def put(self, node: str, run: str, purpose: str, data: bytes) -> str:
+        """Put a byte run at a node; its SHA-256."""
+        digest = hashlib.sha256(data).hexdigest()
+        order = self.signed(BlobOrder(run, purpose, digest, len(data)))
+        self.opened(node, self.transport.put(node, order, data), BlobStored)
+        return digest
+
+    def fetch_words(self, node: str, run: str, pass_id: str, length: int) -> Iterator[bytes]:
+        """Bytes of a node's words, as they come."""
+        return self.transport.fetch(node, "Fetch", lambda offset: self.signed(FetchOrder(run, pass_id, offset)), length)
+
+    def fetch_whole(self, node: str, method: StreamMethod, order: object) -> bytes:
+        """A byte run that is not asked for from an offset."""
+        return self.transport.fetch_whole(node, method, self.signed(order))
+
+    def opened(self, node: str, signed: Signed, answer: type[D], kind: str = "") -> D:
+        """The document of a node's answer, once kind, signer and signature are seen to be right."""
+        return open_signed(signed, kind or answer.__name__, answer, self.identities[node], node=node)
+
+    def signed(self, order: object) -> Signed:
+        """An order signed by the coordinator."""
+        return sign(self.identity, type(order).__name__, order)
+
+
+def to_text(signed: Signed) -> SignedText:
+    """A signed document as part of another."""
+    return SignedText(signed.kind, signed.signer, signed.body.hex(), signed.signature.hex())
+
+
+def from_text(text: SignedText) -> Signed:
+    """The signed document that is part of another."""
+    return Signed(text.kind, text.signer, bytes.fromhex(text.body), bytes.fromhex(text.signature))

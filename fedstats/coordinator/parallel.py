@@ -1,0 +1,75 @@
+"""Ask several nodes at once: all of them, or as many as are enough.
+
+Threads are daemons: one that waits for a node that is away never keeps the process alive.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from fedstats.errors import NodeUnreachable
+
+T = TypeVar("T")
+
+_Answer = tuple[str, T | None, BaseException | None]
+
+
+def from_all(nodes: Iterable[str], ask: Callable[[str], T]) -> dict[str, T]:
+    """What `ask` gives for every node, in the order of the nodes.
+
+    The first refusal or failure is raised at once; a node that is away is raised only when all others have answered,
+    so that what they did is not lost.
+    """
+    names = list(nodes)
+    answers, pending, away = _start(names, ask), len(names), None
+    found: dict[str, T] = {}
+    while pending:
+        node, value, error = answers.get()
+        pending -= 1
+        if isinstance(error, NodeUnreachable):
+            away = away or error
+        elif error is not None:
+            raise error
+        else:
+            found[node] = value  # type: ignore[assignment]  # without an error there is a value
+    if away is not None:
+        raise away
+    return {node: found[node] for node in names}
+
+
+def from_enough(nodes: Iterable[str], ask: Callable[[str], T], enough: int) -> dict[str, T]:
+    """What `ask` gives for the first nodes that answer, at least `enough` of them.
+
+    A node that is away is no hindrance while enough others remain; any other error is raised at once.
+    """
+    names = list(nodes)
+    answers, pending = _start(names, ask), len(names)
+    found: dict[str, T] = {}
+    away: NodeUnreachable | None = None
+    while len(found) < enough:
+        if not pending and away is not None:
+            raise away
+        node, value, error = answers.get()
+        pending -= 1
+        if isinstance(error, NodeUnreachable):
+            away = away or error
+        elif error is not None:
+            raise error
+        else:
+            found[node] = value  # type: ignore[assignment]  # without an error there is a value
+    return found
+
+
+def _start(names: list[str], ask: Callable[[str], T]) -> "queue.SimpleQueue[_Answer[T]]":
+    answers: queue.SimpleQueue[_Answer[T]] = queue.SimpleQueue()
+
+    def work(node: str) -> None:
+        try:
+            answers.put((node, ask(node), None))
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that waits raises it
+            answers.put((node, None, error))
+
+    for node in names:
+        threading.Thread(target=work, args=(node,), name=f"node {node}", daemon=True).start()
+    return answers

@@ -1,0 +1,238 @@
+"""One pass: its steps S R M C U with all nodes in parallel; under plain only S and M.
+
+The signed messages of each step are kept before the next one begins, and each node's words lie in a file of their own.
+So a coordinator that starts again goes on at the step at which it ended, and a node that is lost after its upload is
+not needed again, as long as enough others are there.
+A pass that cannot get all words is given up: abandoned at every node that can be reached, and never opened.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedstats.coordinator.checkpoint import PassFolder, Place
+from fedstats.coordinator.nodes import from_text, to_text
+from fedstats.coordinator.parallel import from_all, from_enough
+from fedstats.coordinator.run import Run
+from fedstats.coordinator.splitting import PassWork
+from fedstats.documents import decode, digest, document, encode
+from fedstats.errors import FedstatsError
+from fedstats.identity.signing import Signed
+from fedstats.privacy.masking import Masks
+from fedstats.privacy.masking_coordinator import (
+    check_enough_complete,
+    nonces_when_all_ready,
+    self_masks,
+    transcript_of,
+)
+from fedstats.privacy.messages import PassContext
+from fedstats.results.files import AtomicFile
+from fedstats.transport.patient import Stopped
+from fedstats.wire.messages import (
+    AbandonOrder,
+    Accepted,
+    CommitOrder,
+    ComputeOrder,
+    PassOrder,
+    ReadyOrder,
+    SignedText,
+    UnmaskOrder,
+    pass_id,
+)
+from fedstats.wire.passes import pass_context, plain_transcript
+
+Messages = dict[str, Signed]
+"""One signed message a node, by name."""
+
+
+@document
+@dataclass(frozen=True)
+class KeptMessages:
+    """The messages of one step as they are kept."""
+
+    by_node: dict[str, SignedText]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A pass whose words are all in and which enough nodes opened.
+
+    Attributes
+    ----------
+    transcript
+        What check words are made from.
+    words
+        File of each node's words, by node, in roster order.
+    masks
+        What takes the self masks off the sum; None under plain.
+    """
+
+    order: PassOrder
+    transcript: str
+    words: dict[str, Path]
+    masks: Masks | None
+
+
+@dataclass(frozen=True)
+class _Agreement:
+    """What S and R came to; without messages under plain."""
+
+    transcript: str
+    keys: Messages
+    readies: Messages
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A pass under way."""
+
+    run: Run
+    order: PassOrder
+    context: PassContext
+    folder: PassFolder
+    blob: bytes
+
+    def kept(self, step: str, ask: Callable[[], Messages]) -> Messages:
+        """The messages of a step: those that were kept, or else the answers that `ask` brings, kept."""
+        body = self.folder.messages(step)
+        if body is not None:
+            return {name: from_text(text) for name, text in decode(KeptMessages, body).by_node.items()}
+        self.run.go_on()
+        self.run.crash(f"before:{step}")
+        found = ask()
+        texts = {name: to_text(signed) for name, signed in found.items()}
+        self.folder.keep_messages(step, encode(KeptMessages(texts)))
+        self.run.crash(f"after:{step}")
+        return found
+
+
+def open_pass(run: Run, work: PassWork[Any, Any], place: Place) -> Opened:
+    """Bring a pass to where its total can be read.
+
+    Raises
+    ------
+    NodeLost
+        A node is needed and stays away. The pass is given up where not all words were in.
+    FedstatsError
+        A node's refusal or failure; the pass is given up.
+    """
+    attempt = run.checkpoint.attempt(place)
+    order = _order(run, work, place, attempt)
+    folder = run.checkpoint.pass_folder(place, attempt)
+    one = _Pass(run, order, pass_context(run.plan, order), folder, work.blob)
+    try:
+        agreed = _agree(one)
+        words = _upload(one, agreed)
+    except Stopped:
+        raise
+    except FedstatsError as error:
+        _give_up(one, error.code)
+        raise
+    return Opened(order, agreed.transcript, words, _unmask(one, agreed) if run.masked else None)
+
+
+def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> PassOrder:
+    plan = run.plan
+    return PassOrder(
+        run=plan.run,
+        plan=digest(plan),
+        scope=place.scope,
+        call=place.call,
+        attempt=attempt,
+        pass_id=pass_id(plan.run, place.scope, place.call, attempt),
+        step=work.step.name,
+        model=work.model.id,
+        asks=work.blob_digest,
+        layout=work.layout,
+        words=work.words,
+    )
+
+
+def _agree(one: _Pass) -> _Agreement:
+    """S and R: the transcript, and every node's signature of it; under plain nobody signs."""
+    run, context = one.run, one.context
+    keys = one.kept("S", lambda: from_all(run.names, lambda node: _open_at(one, node)))
+    if not run.masked:
+        return _Agreement(plain_transcript(context), {}, {})
+    transcript = transcript_of(context, run.run_keys, list(keys.values()))
+    order = ReadyOrder(run.plan.run, one.order.pass_id, {node: to_text(signed) for node, signed in keys.items()})
+    readies = one.kept("R", lambda: from_all(run.names, lambda node: run.nodes.ask_signed(node, "Ready", order)))
+    nonces_when_all_ready(context, transcript, list(keys.values()), list(readies.values()))
+    return _Agreement(transcript, keys, readies)
+
+
+def _open_at(one: _Pass, node: str) -> Signed:
+    """S at one node: what is asked, then the order; an earlier attempt is abandoned there first."""
+    run, order = one.run, one.order
+    if order.attempt:
+        earlier = pass_id(order.run, order.scope, order.call, order.attempt - 1)
+        run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, "a new attempt begins"), Accepted)
+    run.nodes.put(node, order.run, "asks", one.blob)
+    return run.nodes.ask_signed(node, "Open", order)
+
+
+def _upload(one: _Pass, agreed: _Agreement) -> dict[str, Path]:
+    """M: every node's words, whole, in a file of their own."""
+    run, order = one.run, one.order
+    compute = ComputeOrder(order.run, order.pass_id, {node: to_text(signed) for node, signed in agreed.readies.items()})
+    missing = [node for node in run.names if not one.folder.words_file(node).exists()]
+    if missing:
+        run.go_on()
+        run.crash("before:M")
+        from_all(missing, lambda node: _fetch_from(one, node, compute))
+        run.crash("after:M")
+    return {node: one.folder.words_file(node) for node in run.names}
+
+
+def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
+    """Words of one node; the file has its name once they are all on the disk."""
+    run, order = one.run, one.order
+    run.nodes.ask(node, "Compute", compute, Accepted)
+    file = AtomicFile(one.folder.words_file(node))
+    try:
+        for piece in run.nodes.fetch_words(node, order.run, order.pass_id, 8 * order.words):
+            file.write(piece)
+        file.seal()
+        file.publish()
+    except BaseException:
+        file.abort()
+        raise
+    run.crash("mid:M")
+
+
+def _unmask(one: _Pass, agreed: _Agreement) -> Masks:
+    """C and U, with as many nodes as it takes: the self masks of all nodes."""
+    run, order, enough = one.run, one.order, one.context.threshold
+    commit = CommitOrder(order.run, order.pass_id)
+
+    def commit_at(node: str) -> Signed:
+        return run.nodes.ask_signed(node, "Commit", commit)
+
+    completes = one.kept("C", lambda: from_enough(run.names, commit_at, enough))
+    check_enough_complete(one.context, agreed.transcript, list(completes.values()))
+    unmask = UnmaskOrder(order.run, order.pass_id, {node: to_text(signed) for node, signed in completes.items()})
+
+    def unmask_at(node: str) -> Signed:
+        if node not in completes:  # it came late to C, and may help all the same
+            commit_at(node)
+        return run.nodes.ask_signed(node, "Unmask", unmask)
+
+    shares = one.kept("U", lambda: from_enough(run.names, unmask_at, enough))
+    return self_masks(one.context, agreed.transcript, list(agreed.keys.values()), list(shares.values()))
+
+
+def _give_up(one: _Pass, reason: str) -> None:
+    """Abandon a pass that lacks words: recorded first, so that it is never continued, then told to whom it can be."""
+    run, order = one.run, one.order
+    run.checkpoint.next_attempt(one.folder.place)
+    abandon = AbandonOrder(order.run, order.pass_id, reason)
+
+    def abandon_at(node: str) -> None:
+        # A node that is away or fails is told before the next attempt; here only the cause matters.
+        with contextlib.suppress(FedstatsError):
+            run.nodes.ask_once(node, "Abandon", abandon, Accepted)
+
+    from_all(run.names, abandon_at)
+    one.folder.remove()

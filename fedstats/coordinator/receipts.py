@@ -1,0 +1,50 @@
+"""Receipts: once a total is on disk, each node may delete what it kept of the pass."""
+
+import contextlib
+import hashlib
+import json
+
+from fedstats.coordinator.checkpoint import PassFolder, to_json
+from fedstats.coordinator.parallel import from_all
+from fedstats.coordinator.run import Run
+from fedstats.errors import FedstatsError
+from fedstats.wire.messages import Accepted, ReceiptOrder, pass_id
+
+
+def send_receipts(run: Run, folder: PassFolder) -> None:
+    """Tell every node that its words are no longer needed; who is away is told later, by `settle`."""
+    owed = _owed(run, folder)
+    place, attempt = folder.place, folder.attempt
+    identity = pass_id(run.plan.run, place.scope, place.call, attempt)
+
+    def tell(node: str) -> bool:
+        order = ReceiptOrder(run.plan.run, identity, owed[node])
+        with contextlib.suppress(FedstatsError):
+            run.nodes.ask_once(node, "Receipt", order, Accepted)
+            return True
+        return False
+
+    told = from_all(owed, tell)
+    left = {node: digest for node, digest in owed.items() if not told[node]}
+    if not left:
+        folder.remove()
+        return
+    folder.keep_messages("receipts", to_json(left))
+    for node in run.names:
+        folder.words_file(node).unlink(missing_ok=True)
+
+
+def settle(run: Run) -> None:
+    """Send the receipts that are owed from before: of passes whose totals are kept."""
+    for folder in list(run.checkpoint.unsettled_passes()):
+        if run.checkpoint.is_settled(folder.place):
+            send_receipts(run, folder)
+
+
+def _owed(run: Run, folder: PassFolder) -> dict[str, str]:
+    """SHA-256 of the words of each node that has no receipt yet."""
+    kept = folder.messages("receipts")
+    if kept is not None:
+        return {str(node): str(digest) for node, digest in json.loads(kept).items()}
+    files = {node: folder.words_file(node) for node in run.names}
+    return {n: hashlib.sha256(path.read_bytes()).hexdigest() for n, path in files.items() if path.exists()}

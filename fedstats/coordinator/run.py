@@ -1,0 +1,71 @@
+"""Run: one accepted run, and all that its passes need."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedstats.coordinator.checkpoint import Checkpoint
+from fedstats.coordinator.crash import CrashPoint, no_crash
+from fedstats.coordinator.nodes import Nodes
+from fedstats.identity.signing import Signed
+from fedstats.privacy.messages import Member
+from fedstats.transport.patient import Stopped
+from fedstats.wire.messages import Plan
+from fedstats.wire.passes import members
+
+#: Told what happens: the kind of event ("plan", "node", "pass", "result", "error") and what belongs to it.
+Emit = Callable[[str, dict[str, Any]], None]  # Any: JSON values
+
+
+def silent(event: str, data: dict[str, Any]) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Progress:
+    """How far a run is; counted from many threads."""
+
+    variants: int = 0
+    variants_done: int = 0
+    passes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that its nodes have accepted.
+
+    Attributes
+    ----------
+    run_keys
+        Each node's signed channel key, in the order of the run roster; empty under plain.
+    """
+
+    plan: Plan
+    nodes: Nodes
+    run_keys: tuple[Signed, ...]
+    checkpoint: Checkpoint
+    emit: Emit = silent
+    crash: CrashPoint = no_crash
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def roster(self) -> tuple[Member, ...]:
+        """The nodes of the run, in order."""
+        return members(self.plan)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.plan.study.nodes
+
+    @property
+    def masked(self) -> bool:
+        """Whether words are masked."""
+        return self.plan.privacy != "plain"
+
+    def go_on(self) -> None:
+        """Raise Stopped where the run is being stopped."""
+        if self.nodes.transport.stop.is_set():
+            raise Stopped("the run was stopped", code="STOPPED")

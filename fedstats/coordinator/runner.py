@@ -1,0 +1,187 @@
+"""RunFederation: sums over the nodes of a run, through passes, with everything settled kept on disk.
+
+A plan that is executed again after an interruption asks the same questions in the same order; what was settled before
+is answered from the checkpoint, so that a finished run is the same bytes however often it was interrupted.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from fedstats.additive import Limits
+from fedstats.arrays import Ring
+from fedstats.coordinator.checkpoint import WHOLE, Place
+from fedstats.coordinator.passes import Opened, open_pass
+from fedstats.coordinator.receipts import send_receipts, settle
+from fedstats.coordinator.run import Run
+from fedstats.coordinator.splitting import LARGEST_PASS_WORDS, PassWork, make_ask, make_pass, passes
+from fedstats.errors import Failed
+from fedstats.federation import Federation
+from fedstats.fixed_point import decode
+from fedstats.privacy.masking_coordinator import sum_uploads
+from fedstats.privacy.transcript import without_check_word
+from fedstats.step import Q, Rows, S, Step
+from fedstats.study import Block, Chunk, Model
+from fedstats.wire.contribution import open_contribution
+
+#: Chunks that are computed at the same time: counting of one overlaps the scan of another.
+CHUNKS_IN_FLIGHT = 3
+#: How often a failure of another chunk is looked for while the first one is under way.
+LOOK_SECONDS = 0.25
+
+
+@dataclass
+class RunFederation:
+    """A `Federation` over the nodes of a run; one object a scope, used from one thread.
+
+    Attributes
+    ----------
+    scope
+        "whole", or the number of the chunk that is computed through this object.
+    """
+
+    run: Run
+    scope: str = WHOLE
+    chunks_in_flight: int = CHUNKS_IN_FLIGHT
+    largest_pass_words: int = LARGEST_PASS_WORDS
+    limits: Limits = field(default_factory=Limits)
+    _calls: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @property
+    def exact(self) -> bool:
+        """Totals carry no noise under plain and masked."""
+        return True
+
+    def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
+        """The total of one release over all people of a model."""
+        work = make_pass(step, model, [make_ask(step, model, parameters, None)])
+        return self._totals(work)[0]
+
+    def each(self, step: Step[Q, S], model: Model, asks: Iterable[tuple[Block, Q]]) -> Iterator[tuple[Block, S]]:
+        """The total of one release for each block, in the order of the asks."""
+        for work in passes(step, model, asks, self.largest_pass_words):
+            for ask, total in zip(work.asks, self._totals(work), strict=True):
+                if ask.block is None:
+                    raise Failed("an ask of `each` has no block", code="NO_BLOCK")
+                yield ask.block, total
+
+    def map(self, function: Callable[[Federation, Chunk], Rows], chunks: Sequence[Chunk]) -> Iterator[Rows]:
+        """Rows of each chunk, in order; a few chunks are computed at a time."""
+        if self.scope != WHOLE:
+            raise Failed("map was called within a chunk", code="NESTED_MAP")
+        self.run.progress.variants += sum(len(chunk.variants) for chunk in chunks)
+        waiting = iter(chunks)
+        pool = ThreadPoolExecutor(self.chunks_in_flight, thread_name_prefix="chunk")
+        try:
+            under_way = deque(
+                pool.submit(self._rows, function, chunk) for chunk in itertools.islice(waiting, self.chunks_in_flight)
+            )
+            while under_way:
+                yield _result(under_way)
+                under_way.extend(pool.submit(self._rows, function, chunk) for chunk in itertools.islice(waiting, 1))
+        except BaseException:
+            # Whoever waits for a node ends at once; what is settled stays on disk.
+            self.run.nodes.transport.stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _rows(self, function: Callable[[Federation, Chunk], Rows], chunk: Chunk) -> Rows:
+        """Rows of one chunk: kept ones, or computed and kept."""
+        rows = self.run.checkpoint.rows(chunk.number)
+        if rows is None:
+            own = RunFederation(self.run, str(chunk.number), 1, self.largest_pass_words, self.limits)
+            rows = function(own, chunk)
+            self.run.checkpoint.keep_rows(chunk.number, rows)
+            self.run.crash("after:rows")
+        progress = self.run.progress
+        with progress.lock:
+            progress.variants_done += len(chunk.variants)
+            done, total = progress.variants_done, progress.variants
+        data = {"state": "rows", "chunk": chunk.number, "variants_done": done, "variants_total": total}
+        self.run.emit("pass", data)
+        return rows
+
+    def _totals(self, work: PassWork[Q, S]) -> list[S]:
+        """Totals of the asks of a pass: kept ones, or opened, checked and kept."""
+        place = Place(self.scope, next(self._calls))
+        words = self.run.checkpoint.total(place, work.asked)
+        if words is not None:
+            return _decoded(work, words, self.limits)
+        self._tell("asked", work, place)
+        opened = open_pass(self.run, work, place)
+        words = _opened_sum(opened, work, len(self.run.names))
+        totals = _decoded(work, words, self.limits)
+        self.run.checkpoint.keep_total(place, work.asked, words)
+        self.run.crash("after:total")
+        send_receipts(self.run, self.run.checkpoint.pass_folder(place, opened.order.attempt))
+        self.run.crash("after:receipt")
+        with self.run.progress.lock:
+            self.run.progress.passes += 1
+        self._tell("opened", work, place)
+        return totals
+
+    def _tell(self, state: str, work: PassWork[Q, S], place: Place) -> None:
+        progress = self.run.progress
+        data = {"state": state, "pass": place.name, "step": work.step.name, "model": work.model.id}
+        counts = {"variants": work.variants, "blocks": len(work.asks), "words": work.words}
+        done = {"variants_done": progress.variants_done, "variants_total": progress.variants}
+        self.run.emit("pass", {**data, **counts, **done})
+
+
+def start(run: Run) -> RunFederation:
+    """The federation of a run, after receipts that an interrupted part of it still owed."""
+    settle(run)
+    return RunFederation(run)
+
+
+def _result(under_way: "deque[Future[Rows]]") -> Rows:
+    """The rows of the first chunk; a failure of any chunk is raised at once."""
+    first = under_way[0]
+    while not first.done():
+        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        failed = next((future for future in done if future.exception() is not None), None)
+        if failed is not None:
+            failed.result()
+        if first.done():
+            break
+        wait([first], timeout=LOOK_SECONDS)
+    return under_way.popleft().result()
+
+
+def _opened_sum(opened: Opened, work: PassWork[Q, S], n_nodes: int) -> Ring:
+    """The total in ring words, check words verified; contributions are read one after another.
+
+    Raises
+    ------
+    MaskMismatch
+        The nodes did not share one view of the pass; nothing of it is kept.
+    """
+    total: Ring | None = None
+    for path in opened.words.values():
+        words = open_contribution(path.read_bytes(), work.words).words
+        total = words if total is None else sum_uploads((total, words))
+    if total is None:
+        raise Failed("a pass has no nodes", code="NO_NODES")
+    if opened.masks is not None:
+        total = opened.masks.apply(total, 0)
+    first = 0
+    for number, ask in enumerate(work.asks):
+        without_check_word(total[first : first + ask.words], opened.transcript, number, n_nodes)
+        first += ask.words
+    return total
+
+
+def _decoded(work: PassWork[Q, S], words: Ring, limits: Limits) -> list[S]:
+    """Totals of the asks in order; each value is checked against its bound."""
+    if len(words) != work.words:
+        raise Failed(f"a total has {len(words)} words where {work.words} are due", code="MALFORMED")
+    totals: list[S] = []
+    first = 0
+    for ask in work.asks:
+        last = first + ask.words - 1  # the check word
+        totals.append(decode(words[first:last], work.step.release, ask.sizes, limits))
+        first = last + 1
+    return totals

@@ -1,0 +1,71 @@
+"""Transport: one attempt to speak with a node; who retries, waits and counts is `patient`.
+
+Messages are signed documents; long byte runs travel as pieces.
+A transport opens nothing and decides nothing: it raises what the node answered, or NodeUnreachable.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from fedstats.identity.signing import Signed
+
+Method = Literal[
+    "Describe",
+    "Survey",
+    "Propose",
+    "Begin",
+    "Open",
+    "Ready",
+    "Compute",
+    "Commit",
+    "Unmask",
+    "Receipt",
+    "Abandon",
+    "Status",
+]
+"""Calls with one signed order and one signed answer."""
+
+StreamMethod = Literal["Availability", "Fetch"]
+"""Calls whose answer is a run of bytes."""
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long one call may take before it counts as failed; nothing limits a whole run."""
+
+    control_seconds: float = 30.0
+    #: For Survey, Propose and Begin, which may make a node read its tables, and for each piece of a byte run.
+    chunk_seconds: float = 120.0
+
+
+#: The order of a stream, given the offset at which it starts.
+OrderAt = Callable[[int], Signed]
+
+
+class Transport(Protocol):
+    """A line to each node."""
+
+    def call(self, node: str, method: Method, order: Signed) -> Signed:
+        """The node's signed answer.
+
+        Raises
+        ------
+        NodeUnreachable
+            Nobody answers, in time, under the node's certificate.
+        FedstatsError
+            Whatever the node answered instead.
+        """
+        ...
+
+    def put(self, node: str, order: Signed, data: bytes) -> Signed:
+        """Send a byte run up, announced by its order; the node's signed answer."""
+        ...
+
+    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
+        """Pieces of a byte run whose order asks for it from `offset` on; each is checked."""
+        ...
+
+    def close(self) -> None:
+        """End every call and connection."""
+        ...

@@ -1,0 +1,117 @@
+"""Sums through passes are the sums of the data, whatever the privacy setting, the split, or how many nodes there are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from tests.coordinator.federation_of_nodes import (
+    BLOCK,
+    MODEL,
+    SCORES,
+    SIZES,
+    Weights,
+    analyse,
+    bytes_of,
+    chunks_of,
+    world,
+)
+
+from fedstats.errors import MaskMismatch, RangeOverflow
+from fedstats.local import LocalSums, LocalSite
+from fedstats.step import Nothing
+
+
+def pooled(nodes: dict) -> list:
+    sites = [LocalSite(node.dataset, np.ones(node.dataset.people, np.bool_)) for node in nodes.values()]
+    return list(analyse(LocalSums(sites), chunks_of()))
+
+
+@pytest.mark.parametrize("privacy", ["plain", "masked"])
+@pytest.mark.parametrize("chunks_in_flight", [1, 3])
+def test_rows_are_the_bits_of_the_local_federation(tmp_path: Path, privacy: str, chunks_in_flight: int) -> None:
+    there = world(3, privacy, chunks_in_flight=chunks_in_flight)
+
+    rows = list(analyse(there.coordinate(tmp_path), chunks_of()))
+
+    assert [row.tables["t"]["variant"].tolist() for row in rows] == [c.variants.tolist() for c in chunks_of()]
+    assert bytes_of(rows) == bytes_of(pooled(there.nodes))
+
+
+def test_fifteen_nodes_give_the_bits_of_the_local_federation(tmp_path: Path) -> None:
+    there = world(15)
+
+    assert bytes_of(list(analyse(there.coordinate(tmp_path), chunks_of()))) == bytes_of(pooled(there.nodes))
+
+
+def test_counts_are_those_of_all_people(tmp_path: Path) -> None:
+    there = world(4)
+    federation = there.coordinate(tmp_path)
+
+    sizes = federation.sum(SIZES, MODEL, Nothing())
+    ((_, scores),) = federation.each(SCORES, MODEL, [(BLOCK, Weights(np.ones(len(BLOCK))))])
+
+    assert sizes.people.tolist() == [sum(node.dataset.people for node in there.nodes.values())]
+    called = sum((node.dataset.genotypes.dosages >= 0).sum(axis=1) for node in there.nodes.values())
+    assert_array_equal(scores.called, called)
+
+
+def test_every_node_has_a_receipt_for_every_pass(tmp_path: Path) -> None:
+    there = world()
+
+    list(analyse(there.coordinate(tmp_path), chunks_of()))
+
+    held = [one for node in there.nodes.values() for one in node.passes.values()]
+    assert held
+    assert all(one.receipted for one in held)
+    assert not list((tmp_path / "passes").iterdir())
+
+
+def test_words_changed_on_their_way_are_noticed_and_nothing_is_kept(tmp_path: Path) -> None:
+    there = world()
+    honest = there.nodes["N01"].fetch
+
+    def changed(method: str, order: object) -> object:
+        offset, runs = honest(method, order)
+        data = bytearray(b"".join(runs))
+        data[-1] ^= 1
+        return offset, [bytes(data)]
+
+    there.nodes["N01"].fetch = changed  # type: ignore[method-assign]  # a node that lies
+
+    with pytest.raises(MaskMismatch, match="did not cancel"):
+        list(analyse(there.coordinate(tmp_path), chunks_of()))
+    assert not (tmp_path / "totals").exists()
+
+
+def test_total_over_its_bound_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    there = world(privacy="plain")
+    honest = there.nodes["N01"]._release
+    there.nodes["N01"]._release = lambda *given: honest(*given) + np.uint64(1 << 61)  # type: ignore[method-assign]
+
+    with pytest.raises(RangeOverflow, match="exceeds its bound"):
+        list(analyse(there.coordinate(tmp_path), chunks_of()))
+    assert not (tmp_path / "totals").exists()
+
+
+def test_events_count_variants_up_to_all(tmp_path: Path) -> None:
+    heard = []
+    there = world()
+
+    list(analyse(there.coordinate(tmp_path, emit=lambda event, data: heard.append((event, data))), chunks_of()))
+
+    rows = [data for event, data in heard if event == "pass" and data["state"] == "rows"]
+    assert [data["variants_done"] for data in rows] == [4, 8, 12]
+    assert {data["variants_total"] for data in rows} == {12}
+
+
+def test_traffic_counts_every_word_that_a_node_sent(tmp_path: Path) -> None:
+    there = world()
+    federation = there.coordinate(tmp_path)
+
+    federation.sum(SIZES, MODEL, Nothing())
+
+    traffic = federation.run.nodes.transport.traffic
+    # 2 words of the release and its check word, 8 bytes each, on top of at least 4 signatures
+    assert all(traffic.bytes_received[name] > 3 * 8 + 4 * 64 for name in there.nodes)
+    assert set(traffic.bytes_sent) == set(there.nodes)
