@@ -33,6 +33,11 @@ class Locus:
     minus_log10_p: float
 
     @property
+    def label(self) -> str:
+        """The variant's name, or its place where it has none."""
+        return self.name if self.name not in ("", ".") else f"{self.chromosome}:{self.position}"
+
+    @property
     def p_text(self) -> str:
         """P with three significant digits, also where it is below the smallest double."""
         text: str = text_of_probabilities(np.array([self.minus_log10_p]))[0].as_py()

@@ -122,7 +122,8 @@ class SummaryBuilder:
     def _codes(self, chromosomes: pa.ChunkedArray) -> Integers:
         encoded = chromosomes.combine_chunks().cast(pa.string()).dictionary_encode()
         codes: Integers = self._chromosomes.of(encoded.dictionary.to_numpy(zero_copy_only=False))
-        return np.take(codes, encoded.indices.to_numpy())
+        indices: Integers = encoded.indices.to_numpy().astype(np.int64)
+        return codes[indices]
 
 
 def _counts(column: pa.ChunkedArray) -> Counter[str]:

@@ -8,16 +8,20 @@ import numpy.typing as npt
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: One point is kept per cell of this many bases ...
-CELL_BASES = 3_000_000
+#: One point is kept per cell of so many bases (doubled while more than `CELL_POINTS` cells are taken) ...
+FINEST_CELL_BASES = 25_000
+CELL_POINTS = 100_000
 #: ... and this much −log10 P, which is less than the height of a dot.
 CELL_HEIGHT = 0.05
 #: Points this high are all kept, up to so many of the highest.
 HIGH = 5.0
 HIGH_POINTS = 20_000
 
-_POSITION_CELLS = 128  # of 3 Mb: longer than any human chromosome; what lies beyond shares the last one
-_HEIGHT_CELLS = 256
+_MERGE_POINTS = 200_000  # points that wait before they are thinned together
+_HEIGHT_BITS, _POSITION_BITS = 10, 30
+_NO_POINTS = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+
+Columns = tuple[Integers, Integers, Reals]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,53 +54,71 @@ class ChromosomeCodes:
 
 
 class ManhattanThinner:
-    """Keeps the first point of every cell, and the highest points besides."""
+    """Keeps the first point of every cell, and the highest points besides.
+
+    The first point of a wide cell is the first of one of the narrow cells in it, and the number of cells taken only
+    grows; so what is kept in the end does not depend on how the stream was cut.
+    """
 
     def __init__(self) -> None:
-        self._taken: list[npt.NDArray[np.bool_]] = []  # per chromosome, (position cell x height cell,)
+        self.cell_bases = FINEST_CELL_BASES
         self._lengths: list[int] = []
-        self._low: list[tuple[Integers, Integers, Reals]] = []
-        self._high = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+        self._kept: Columns = _NO_POINTS
+        self._waiting: list[Columns] = []
+        self._waiting_points = 0
+        self._highest: Columns = _NO_POINTS
 
     def add(self, chromosome: Integers, position: Integers, height: Reals) -> None:
         """Add points in the order of the panel; `chromosome` are codes from 0."""
         if not len(height):
             return
-        self._make_room(int(chromosome.max()) + 1)
+        self._note_lengths(chromosome, position)
         high = height >= HIGH
-        self._keep_highest(chromosome[high], position[high], height[high])
-        cell = _cell(position, height)
-        for code in np.unique(chromosome):
-            here = np.flatnonzero(chromosome == code)
-            self._lengths[code] = max(self._lengths[code], int(position[here].max()))
-            cells, first = np.unique(cell[here], return_index=True)
-            fresh = ~self._taken[code][cells]
-            self._taken[code][cells] = True
-            kept = here[np.sort(first[fresh])]
-            self._low.append((chromosome[kept], position[kept], height[kept]))
+        self._keep_highest((chromosome[high], position[high], height[high]))
+        self._waiting.append((chromosome, position, height))
+        self._waiting_points += len(height)
+        if self._waiting_points >= _MERGE_POINTS:
+            self._merge()
 
     def points(self, chromosomes: tuple[str, ...]) -> Points:
         """All points kept; a high one may be there twice, at the same place."""
-        parts = [*self._low, self._high]
-        chromosome, position, height = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        self._make_room(len(chromosomes))
-        return Points(chromosomes, tuple(self._lengths), chromosome, position, height)
+        self._merge()
+        return Points(chromosomes, tuple(self._lengths), *_joined([self._kept, self._highest]))
 
-    def _make_room(self, chromosomes: int) -> None:
-        while len(self._lengths) < chromosomes:
-            self._taken.append(np.zeros(_POSITION_CELLS * _HEIGHT_CELLS, np.bool_))
-            self._lengths.append(0)
+    def _merge(self) -> None:
+        points = _joined([self._kept, *self._waiting])
+        self._waiting, self._waiting_points = [], 0
+        first = _first_of_cells(points, self.cell_bases)
+        while len(first) > CELL_POINTS and self.cell_bases < 1 << _POSITION_BITS:
+            self.cell_bases *= 2
+            first = _first_of_cells(points, self.cell_bases)
+        self._kept = _rows(points, first)
 
-    def _keep_highest(self, chromosome: Integers, position: Integers, height: Reals) -> None:
-        new = (chromosome, position, height)
-        joined = tuple(np.concatenate([old, add]) for old, add in zip(self._high, new, strict=True))
-        kept = np.sort(np.argsort(-joined[2], kind="stable")[:HIGH_POINTS])
-        self._high = (joined[0][kept], joined[1][kept], joined[2][kept])
+    def _note_lengths(self, chromosome: Integers, position: Integers) -> None:
+        self._lengths.extend([0] * (int(chromosome.max()) + 1 - len(self._lengths)))
+        for code in np.unique(chromosome):
+            self._lengths[code] = max(self._lengths[code], int(position[chromosome == code].max()))
+
+    def _keep_highest(self, new: Columns) -> None:
+        joined = _joined([self._highest, new])
+        self._highest = _rows(joined, np.sort(np.argsort(-joined[2], kind="stable")[:HIGH_POINTS]))
 
 
-def _cell(position: Integers, height: Reals) -> Integers:
-    """The cell of each point; beyond −log10 P = 10 cells grow with the height, as the axis does."""
-    linear = np.minimum(height, 10.0) / CELL_HEIGHT
-    beyond = np.log(np.maximum(height, 10.0) / 10.0) * 12.0
-    level = np.minimum(linear + beyond, _HEIGHT_CELLS - 1).astype(np.int64)
-    return np.minimum(position // CELL_BASES, _POSITION_CELLS - 1) * _HEIGHT_CELLS + level
+def _first_of_cells(points: Columns, cell_bases: int) -> Integers:
+    """Rows of the first point in each cell, ascending."""
+    chromosome, position, height = points
+    # Above −log10 P = 10 cells grow with the height.
+    level = np.minimum(height, 10.0) / CELL_HEIGHT + 50.0 * np.log(np.maximum(height, 10.0) / 10.0)
+    level = np.minimum(level, (1 << _HEIGHT_BITS) - 1)
+    place: Integers = (chromosome << _POSITION_BITS) | (position // cell_bases)
+    cell = (place << _HEIGHT_BITS) | level.astype(np.int64)
+    return np.sort(np.unique(cell, return_index=True)[1])
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    chromosome, position, height = zip(*parts, strict=True)
+    return np.concatenate(chromosome), np.concatenate(position), np.concatenate(height)
+
+
+def _rows(points: Columns, rows: Integers) -> Columns:
+    return points[0][rows], points[1][rows], points[2][rows]

@@ -133,16 +133,29 @@ def test_greedy_takes_the_first_of_equals():
 
 def test_every_high_point_is_kept_and_every_point_has_a_kept_one_beside_it():
     panel, rows = random_rows(20_000)
-    panel["POS"] = np.arange(20_000) * 5_000 + 1
+    panel["POS"] = np.arange(20_000) * 500 + 1
     points_of_all = list(zip(panel["POS"].tolist(), rows["LOG10P"].tolist(), strict=True))
 
     points = summarised(panel, rows, chunk=3000).points
 
+    width = thinning.FINEST_CELL_BASES
     kept = set(zip(points.position.tolist(), points.height.tolist(), strict=True))
     assert kept.issuperset((p, h) for p, h in points_of_all if h >= thinning.HIGH)
-    cells = {(p // thinning.CELL_BASES, int(h / thinning.CELL_HEIGHT)) for p, h in kept}
-    assert cells == {(p // thinning.CELL_BASES, int(h / thinning.CELL_HEIGHT)) for p, h in points_of_all}
+    cells = {(p // width, int(h / thinning.CELL_HEIGHT)) for p, h in kept}
+    assert cells == {(p // width, int(h / thinning.CELL_HEIGHT)) for p, h in points_of_all}
     assert len(points) < 10_000
+
+
+def test_cells_widen_until_few_enough_are_taken_however_rows_are_cut(monkeypatch):
+    monkeypatch.setattr(thinning, "CELL_POINTS", 500)
+    monkeypatch.setattr(thinning, "_MERGE_POINTS", 1000)
+    monkeypatch.setattr(thinning, "HIGH", 100.0)
+    panel, rows = random_rows(20_000)
+
+    one, other = (summarised(panel, rows, chunk=chunk).points for chunk in (700, 20_000))
+
+    assert 100 < len(one) <= 500
+    np.testing.assert_array_equal(one.position, other.position)
 
 
 def test_high_points_are_limited_to_the_highest(monkeypatch):
