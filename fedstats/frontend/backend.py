@@ -112,7 +112,7 @@ class Backend(Protocol):
         ...
 
     def federation(self, study: Study) -> Federation:
-        """Sums for a study that was last given to `serve`; its roster is fixed from here on."""
+        """Sums for a study as it was last given to `serve`; other studies may have been given since."""
         ...
 
     def provenance(self) -> Provenance:

@@ -98,6 +98,7 @@ def _names(request: Request) -> list[str]:
             faults.append(f"{typed} holds an empty name")
         faults += [f"{typed} names {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
     faults += [f"{name!r} is both a trait and a covariate" for name in request.pheno if name in request.covar]
+    faults += [f"trait {name!r} has a slash, which no file name can hold" for name in request.pheno if "/" in name]
     both = [name for name in request.covar if name in request.local_covar]
     faults += [f"{name!r} is in both --covar and --local-covar; choose one" for name in both]
     return faults

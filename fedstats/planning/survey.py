@@ -156,8 +156,8 @@ def _survey_of(dataset: Dataset, name: str, floors: Floors, *, categorical: bool
 
 
 def column_of(dataset: Dataset, name: str) -> Column | None:
-    """The column of that name; `sex` is there for everybody, from the covariate table or the .fam file."""
-    if name == "sex":
+    """The column of that name; `sex` is there where anybody's is known, from a table or the .fam file."""
+    if name == "sex" and (dataset.sex != 0).any():
         numbers = np.where(dataset.sex == 0, np.nan, dataset.sex.astype(np.float64))
         return Column("sex", numbers, np.where(dataset.sex == 0, "", dataset.sex.astype(str)))
     return dataset.columns.get(name)

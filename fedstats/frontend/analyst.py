@@ -1,0 +1,175 @@
+"""Analyst: the methods by which people ask, the same over a network and in one process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+from fedstats.dataset import People
+from fedstats.errors import Failed
+from fedstats.frontend.backend import BackendFactory, Events, Place, no_events
+from fedstats.frontend.job import (
+    Job,
+    Names,
+    PeopleList,
+    VariantList,
+    names_of,
+    people_of,
+    seconds_of,
+    variants_of,
+)
+from fedstats.frontend.run import run_request
+from fedstats.frontend.sinks import Result
+from fedstats.frontend.tables import VariantTable
+from fedstats.planning.request import LARGEST_PASS, AnalysisKind, Request, check_request
+from fedstats.study import Filters
+
+
+class Common(TypedDict, total=False):
+    """Keywords that every analysis takes."""
+
+    privacy: Literal["masked", "plain"]
+    chr: str
+    extract: VariantList | None
+    exclude: VariantList | None
+    keep: PeopleList | None
+    remove: PeopleList | None
+    people_as: str
+    nodes: Names
+    pass_variants: int
+    wait: str | float
+    out: str | Path | None
+    resume: bool
+    command: str
+    events: Events
+
+
+class Analyst:
+    """Asks a federation; keyword names are the long flags of the command line with underscores.
+
+    Lists of people and variants are given as such or as files. With `out` a run writes its files under that prefix;
+    without it everything stays in memory.
+    """
+
+    def __init__(self, open_backend: BackendFactory) -> None:
+        self._open_backend = open_backend
+
+    def gwas(
+        self,
+        pheno: Names,
+        *,
+        covariates: Names = (),
+        categorical: Names = (),
+        local_covar: Names = (),
+        model: Literal["auto", "linear", "logistic"] = "auto",
+        test: Literal["wald", "score", "score-refit"] = "wald",
+        missing: Literal["mean", "drop", "drop-strict"] = "mean",
+        site_effects: Literal["none", "fixed"] = "none",
+        trait_people: Literal["each", "common"] = "each",
+        binary_coding: Literal["auto", "01", "12"] = "auto",
+        missing_code: Literal["auto", "none", "-9"] = "auto",
+        convergence: Literal["full", "plink"] = "full",
+        maf: float | None = None,
+        geno: float | None = None,
+        hwe: float | None = None,
+        hwe_pooled: float | None = None,
+        **common: Unpack[Common],
+    ) -> Any:  # Any: Associations for one trait given as text, a dict of them for a list
+        """Association of every variant with one trait, or with several in one scan.
+
+        Returns
+        -------
+        Associations, or a dict of them by trait where `pheno` is a list.
+
+        Examples
+        --------
+        >>> result = federation.gwas("qt1", covariates=["age", "sex", "PC1-PC4"])  # doctest: +SKIP
+        """
+        job = _job(
+            "gwas",
+            names_of(pheno),
+            {
+                "covar": names_of(covariates),
+                "categorical": names_of(categorical),
+                "local_covar": names_of(local_covar),
+                "model": model,
+                "test": test,
+                "missing": missing,
+                "site_effects": site_effects,
+                "trait_people": trait_people,
+                "binary_coding": binary_coding,
+                "missing_code": missing_code,
+                "convergence": convergence,
+                "filters": Filters(maf, geno, hwe, hwe_pooled),
+            },
+            common,
+        )
+        results = self._run(*job)
+        return results[job[0].request.pheno[0]] if isinstance(pheno, str) and "," not in pheno else results
+
+    def freq(self, pheno: Names = (), *, covariates: Names = (), **common: Unpack[Common]) -> VariantTable:
+        """Allele frequencies, of people with these traits and covariates where any are named."""
+        return self._table("freq", pheno, covariates, common, "afreq")
+
+    def missing(self, pheno: Names = (), *, covariates: Names = (), **common: Unpack[Common]) -> VariantTable:
+        """Missing calls per variant."""
+        return self._table("missing", pheno, covariates, common, "vmiss")
+
+    def hardy(self, pheno: Names = (), *, covariates: Names = (), **common: Unpack[Common]) -> dict[str, VariantTable]:
+        """Hardy-Weinberg tests by table: "hardy", and "hardy.x" where there are variants on chromosome X."""
+        return _tables(self._run(*_job("hardy", names_of(pheno), {"covar": names_of(covariates)}, common)))
+
+    def _table(
+        self, analysis: AnalysisKind, pheno: Names, covariates: Names, common: Common, table: str
+    ) -> VariantTable:
+        found = _tables(self._run(*_job(analysis, names_of(pheno), {"covar": names_of(covariates)}, common)))
+        if table not in found:
+            raise Failed(f"{analysis} made no table {table!r}", code="UNKNOWN_TABLE")
+        return found[table]
+
+    def _run(self, job: Job, events: Events) -> dict[str, Result]:
+        check_request(job.request)
+        with self._open_backend(job.request, job.place, events) as backend:
+            return run_request(backend, job, events)
+
+
+def _tables(results: Mapping[str, Result]) -> dict[str, VariantTable]:
+    return {name: result for name, result in results.items() if isinstance(result, VariantTable)}
+
+
+def _job(
+    analysis: AnalysisKind,
+    pheno: tuple[str, ...],
+    asked: Mapping[str, Any],  # Any: fields of Request, whose check judges them
+    common: Common,
+) -> tuple[Job, Events]:
+    """A job from what one analysis was asked and from what all have in common."""
+    _known(common)
+    request = Request(
+        analysis,
+        pheno,
+        **asked,
+        privacy=common.get("privacy", "masked"),
+        chromosomes=common.get("chr", ""),
+        nodes=names_of(common.get("nodes", ())),
+        people_as=common.get("people_as", ""),
+        pass_variants=common.get("pass_variants", LARGEST_PASS),
+        wait_seconds=seconds_of(common.get("wait", "2h")),
+    )
+    keep, remove = people_of(common.get("keep"), "--keep"), people_of(common.get("remove"), "--remove")
+    out = common.get("out")
+    job = Job(
+        request,
+        People(keep, remove or frozenset()),
+        variants_of(common.get("extract"), "--extract"),
+        variants_of(common.get("exclude"), "--exclude"),
+        Place(None if out is None else Path(out), common.get("resume", False)),
+        common.get("command") or f"fedstats.{analysis}({', '.join(pheno)})",
+    )
+    return job, common.get("events", no_events)
+
+
+def _known(common: Mapping[str, object]) -> None:
+    """Refuse misspelt keywords as Python does."""
+    for name in common:
+        if name not in Common.__annotations__:
+            raise TypeError(f"unexpected keyword {name!r}; known are {', '.join(Common.__annotations__)}")

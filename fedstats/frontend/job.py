@@ -1,0 +1,84 @@
+"""Job: everything a run is given, from names and lists as an analyst writes them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedstats.dataset import People
+from fedstats.errors import UsageError
+from fedstats.frontend.backend import Place
+from fedstats.planning.request import Request
+
+#: A list is given as such, or as a file.
+Names = str | Sequence[str]
+PeopleList = str | Path | Iterable[tuple[str, str]]
+VariantList = str | Path | Iterable[str]
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with the lists that it speaks of, and where its files go.
+
+    Attributes
+    ----------
+    extract, exclude
+        Identifiers of variants; None for no such list.
+    command
+        What the log says was typed.
+    """
+
+    request: Request
+    people: People = field(default_factory=People)
+    extract: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    place: Place = field(default_factory=Place)
+    command: str = ""
+
+
+def names_of(given: Names) -> tuple[str, ...]:
+    """Names as a tuple; text is split at commas."""
+    listed = given.split(",") if isinstance(given, str) else given
+    return tuple(name.strip() for name in listed if name.strip())
+
+
+def people_of(given: PeopleList | None, flag: str) -> frozenset[tuple[str, str]] | None:
+    """Pairs of FID and IID, FID "" where a list has IID alone; a path is read."""
+    if given is None:
+        return None
+    if not isinstance(given, str | Path):
+        return frozenset((str(family), str(individual)) for family, individual in given)
+    lines = [line.split() for line in _read(Path(given), flag).splitlines() if line.strip()]
+    header = lines[0][0].lstrip("#").upper() if lines else ""
+    rows = lines[1:] if header in {"FID", "IID"} else lines
+    alone = header == "IID" or all(len(line) == 1 for line in rows)
+    if not alone and any(len(line) < 2 for line in rows):
+        raise UsageError(f"{flag} {given}: some lines have no FID and IID", code="BAD_LIST")
+    return frozenset(("", line[0]) if alone else (line[0], line[1]) for line in rows)
+
+
+def variants_of(given: VariantList | None, flag: str) -> tuple[str, ...] | None:
+    """Identifiers of variants; a path is read, one or more a line."""
+    if given is None:
+        return None
+    return tuple(_read(Path(given), flag).split()) if isinstance(given, str | Path) else tuple(given)
+
+
+def seconds_of(given: str | float) -> float:
+    """A duration in seconds: 90, "90s", "15m", "2h" or "1d"."""
+    if not isinstance(given, str):
+        return float(given)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", given.strip().lower())
+    if match is None or match[2] not in _UNITS:
+        raise UsageError(f"--wait {given!r} is no duration", code="BAD_REQUEST", hint="Write 90s, 15m or 2h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _read(path: Path, flag: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(f"{flag} {path}: {reason}", code="BAD_LIST") from None

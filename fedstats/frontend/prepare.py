@@ -1,0 +1,60 @@
+"""Planning a run: survey the nodes, settle studies, and have every node sign what it serves, before any sum."""
+
+from dataclasses import dataclass, replace
+
+from fedstats.frontend.backend import Backend
+from fedstats.frontend.job import Job
+from fedstats.frontend.variants import Chosen, choose, kinds_of, without_kinds
+from fedstats.planning.grouping import group
+from fedstats.planning.panel import select
+from fedstats.planning.people_lists import people_digest
+from fedstats.planning.request import Request, check_request
+from fedstats.planning.resolve import resolve
+from fedstats.planning.survey import questions_of, strictest
+from fedstats.step import Note
+from fedstats.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One study that every node has agreed to serve, with its variants."""
+
+    study: Study
+    chosen: Chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """What a run is going to do.
+
+    `left_out` counts variants by the option that left them out; `notes` are for the log.
+    """
+
+    request: Request
+    studies: tuple[Prepared, ...]
+    left_out: dict[str, int]
+    notes: tuple[Note, ...]
+
+
+def prepare(backend: Backend, job: Job) -> Preparation:
+    """Plan a job with the nodes; whatever is wrong is found here, before anything is computed."""
+    request = replace(job.request, people=people_digest(job.people))
+    check_request(request)
+    selection = select(backend.panel, request.chromosomes, extract=job.extract, exclude=job.exclude)
+    surveys = backend.survey(questions_of(request))
+    chosen = choose(selection.variants, backend.availability())
+    resolution = resolve(request, kinds_of(backend.panel, chosen.variants), surveys, strictest(surveys))
+    notes = [Note("SELECTION", warning, warning=True) for warning in selection.warnings]
+    notes += resolution.notes
+    studies = [_agreed(backend, replace(job, request=request), study, chosen, notes) for study in resolution.studies]
+    return Preparation(request, tuple(studies), dict(selection.left_out), tuple(notes))
+
+
+def _agreed(backend: Backend, job: Job, study: Study, chosen: Chosen, notes: list[Note]) -> Prepared:
+    """The study as every node serves it; nodes are asked again where their answers changed it."""
+    grouped = group(study, backend.serve(study, job.request, job.people, chosen.variants))
+    notes += grouped.notes
+    kept = without_kinds(chosen, backend.panel, grouped.dropped, len(study.nodes))
+    if grouped.study != study:
+        group(grouped.study, backend.serve(grouped.study, job.request, job.people, kept.variants))
+    return Prepared(grouped.study, kept)

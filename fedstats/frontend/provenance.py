@@ -1,0 +1,95 @@
+"""OUT.run.json: what produced a result, in full, as plain JSON."""
+
+import json
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import fedstats
+from fedstats.analyses.people_accounting import PeopleCounts
+from fedstats.cohort import VALUE_CLASSES
+from fedstats.documents import digest, encode
+from fedstats.frontend.backend import Backend
+from fedstats.frontend.job import Job
+from fedstats.frontend.prepare import Preparation, Prepared
+from fedstats.step import Note
+from fedstats.study import Model
+
+
+@dataclass
+class Outcome:
+    """What a run has found besides its rows, gathered while it goes.
+
+    `people` has, by analysis, the accounting model and its counts; `filtered` variants by filter.
+    """
+
+    preparation: Preparation
+    people: dict[str, tuple[Model, PeopleCounts]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    filtered: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def people_record(model: Model, counts: PeopleCounts) -> dict[str, Any]:  # Any: JSON
+    """People and the reasons for leaving them out, by trait."""
+    record: dict[str, Any] = {"everyone": int(counts.everyone[0]), "covariate_missing": int(counts.incomplete[0])}
+    record["traits"] = {
+        trait.name: {
+            **{name: int(getattr(counts, name)[index]) for name in VALUE_CLASSES},
+            "trait_missing": int(counts.everyone[0] - counts.known[index]),
+            "covariate_missing": int(counts.covariate_missing[index]),
+            "complete": int(counts.complete[index]),
+        }
+        for index, trait in enumerate(model.traits)
+    }
+    return record
+
+
+def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]:  # Any: JSON
+    """Everything that OUT.run.json says."""
+    told = backend.provenance()
+    preparation = outcome.preparation
+    return {
+        "fedstats": fedstats.__version__,
+        "python": platform.python_version(),
+        "command": job.command,
+        "federation": backend.federation_name,
+        "banners": list(backend.banners),
+        "request": json.loads(encode(preparation.request)),
+        "studies": [_study_record(prepared) for prepared in preparation.studies],
+        "panel": {"variants": len(backend.panel), "left_out": preparation.left_out},
+        "people": {analysis: people_record(*found) for analysis, found in outcome.people.items()},
+        "filtered": dict(outcome.filtered),
+        "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],
+        "nodes": list(told.nodes or backend.nodes),
+        "node_count": len(backend.nodes),
+        "threshold": told.threshold,
+        "collusion": _collusion(told.threshold, len(backend.nodes), told.privacy),
+        **{name: value for name, value in asdict(told).items() if name not in ("nodes", "threshold")},
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _study_record(prepared: Prepared) -> dict[str, Any]:  # Any: JSON
+    return {
+        "study": json.loads(encode(prepared.study)),
+        "study_sha256": digest(prepared.study),
+        "variants": len(prepared.chosen.variants),
+        "fallen_out": prepared.chosen.counts(),
+        "swapped": dict(prepared.chosen.swapped),
+    }
+
+
+def _note_record(note: Note) -> dict[str, Any]:  # Any: JSON
+    return {"code": note.code, "message": note.message, "warning": note.warning}
+
+
+def _collusion(threshold: int, nodes: int, privacy: str) -> str:
+    """What the run stands, in words; whoever has all sums but one has that one, too."""
+    if privacy == "local":
+        return "all data were in one process"
+    if privacy == "plain":
+        return "nothing is masked: the coordinator saw every node's sums"
+    stood = max(0, min(threshold - 1, nodes - 2))
+    return f"up to {stood} nodes together with the coordinator learn no other node's sums"

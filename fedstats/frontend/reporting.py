@@ -1,0 +1,124 @@
+"""What a run tells: OUT.log as it goes, events for onlookers, OUT.variants.tsv.gz, OUT.run.json, the report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import fedstats
+from fedstats.analyses.people_accounting import PeopleCounts
+from fedstats.frontend.backend import Backend, Event, Events
+from fedstats.frontend.job import Job
+from fedstats.frontend.prepare import Preparation
+from fedstats.frontend.provenance import Outcome, people_record
+from fedstats.frontend.sinks import Result, Sinks
+from fedstats.frontend.variants import fallen_columns
+from fedstats.results.associations import Associations
+from fedstats.results.files import write_atomically
+from fedstats.results.log import RunLog
+from fedstats.results.tables import TableWriter
+from fedstats.step import Note
+from fedstats.study import Model
+
+_REASONS = {
+    "ABSENT": "not at every node",
+    "ALLELES_DIFFER": "other alleles at some node",
+    "NOT_SERVED": "of a kind with too few people at some node",
+}
+
+
+class Reporter:
+    """Tells what a run does; writes nothing where the job has no OUT. A context: the log ends as the run does."""
+
+    def __init__(self, backend: Backend, job: Job, events: Events) -> None:
+        self.backend, self.job, self.events = backend, job, events
+        out = job.place.out
+        self._log = None if out is None else RunLog(out, version=fedstats.__version__, command=job.command)
+
+    def __enter__(self) -> Self:
+        for banner in self.backend.banners:
+            self._line(banner)
+        self._line(f"Federation {self.backend.federation_name}: {', '.join(self.backend.nodes)}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._log is not None:
+            self._log.close(error)
+
+    def planned(self, preparation: Preparation) -> None:
+        """Say what will be done."""
+        for note in preparation.notes:
+            self.note(note)
+        for option, count in preparation.left_out.items():
+            self._line(f"--{option} leaves out {count:,} variants")
+        for prepared in preparation.studies:
+            self._line(f"{prepared.study.analysis}: {len(prepared.chosen.variants):,} variants at every node")
+            self._rows([(_REASONS[reason], count) for reason, count in prepared.chosen.counts().items()])
+            turned = [(f"turned at {node}", count) for node, count in prepared.chosen.swapped.items() if count]
+            self._rows(turned)
+        self.events(
+            Event(
+                "plan",
+                {
+                    "federation": self.backend.federation_name,
+                    "nodes": list(self.backend.nodes),
+                    "analyses": [prepared.study.analysis for prepared in preparation.studies],
+                    "total": sum(len(prepared.chosen.variants) for prepared in preparation.studies),
+                },
+            )
+        )
+
+    def note(self, note: Note) -> None:
+        """Put a note into the log."""
+        self._line(f"WARNING {note.code}: {note.message}" if note.warning else note.message)
+
+    def people(self, model: Model, counts: PeopleCounts) -> None:
+        """Say who is in and why others are not."""
+        record = people_record(model, counts)
+        self._line(f"People: {record['everyone']:,}")
+        for trait, found in record["traits"].items():
+            self._line(f"{trait}:")
+            reasons = {"trait missing": "trait_missing", "covariate missing": "covariate_missing", "in": "complete"}
+            self._rows([(said, found[name]) for said, name in reasons.items()])
+
+    def fallen_out(self, preparation: Preparation) -> None:
+        """Write OUT.variants.tsv.gz: chosen variants that are in no result, and why."""
+        out = self.job.place.out
+        if out is None or not preparation.studies:
+            return
+        with TableWriter(out, "variants.tsv.gz") as writer:
+            writer.append(fallen_columns(self.backend.panel, preparation.studies[0].chosen))
+
+    def finished(self, results: Mapping[str, Result], sinks: Sinks, outcome: Outcome, record: dict[str, Any]) -> None:
+        """Write OUT.run.json and the last lines of the log, and tell of every result."""
+        self._rows([(f"filtered by --{name.replace('_', '-')}", count) for name, count in outcome.filtered.items()])
+        record["results"] = {}
+        for name, result in results.items():
+            told = _told(result)
+            record["results"][name] = told
+            self._line(f"{name}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
+            paths = [str(path) for path in sinks.open[name].paths]
+            self.events(Event("result", {"trait": name, "path": paths, **told}))
+        if self.job.place.out is not None:
+            body = json.dumps(record, indent=2, sort_keys=True).encode()
+            write_atomically(self.job.place.out.with_name(f"{self.job.place.out.name}.run.json"), body + b"\n")
+
+    def _line(self, text: str) -> None:
+        if self._log is not None:
+            self._log.line(text)
+
+    def _rows(self, rows: Sequence[tuple[str, int | str]]) -> None:
+        if self._log is not None and rows:
+            self._log.table(list(rows))
+
+
+def _told(result: Result) -> dict[str, Any]:  # Any: JSON
+    """A result in a few words."""
+    if not isinstance(result, Associations):
+        return {"rows": len(result)}
+    summary = result.summary
+    return {"rows": summary.rows, "status": dict(summary.status_counts), "lambda_gc": _finite(summary.lambda_gc)}
+
+
+def _finite(value: float) -> float | None:
+    return float(f"{value:.6g}") if value == value else None  # JSON has no NaN

@@ -1,0 +1,92 @@
+"""One run, from a job to results: plan, count people, compute, write. Independent of where the nodes are."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import fedstats.analyses  # noqa: F401  # registers every analysis
+from fedstats.analyses.people_accounting import count_people
+from fedstats.errors import NodeUnreachable
+from fedstats.frontend.backend import Backend, Events, no_events
+from fedstats.frontend.job import Job
+from fedstats.frontend.prepare import Preparation, Prepared, prepare
+from fedstats.frontend.progress import Progress
+from fedstats.frontend.provenance import Outcome, run_record
+from fedstats.frontend.reporting import Reporter
+from fedstats.frontend.sinks import Result, Sinks
+from fedstats.frontend.variants import panel_columns
+from fedstats.step import ANALYSES, Note
+from fedstats.study import chunks
+
+
+def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[str, Result]:
+    """Do what a job asks; results by trait, or by table for the other analyses.
+
+    Raises
+    ------
+    FedstatsError
+        With the exit code of its class. No table is left behind, but for finished passes of a run whose node was
+        lost: those are in files whose names say `partial`, and the run can be resumed.
+    """
+    started = time.monotonic()
+    with Reporter(backend, job, events) as reporter:
+        preparation = prepare(backend, job)
+        reporter.planned(preparation)
+        outcome = Outcome(preparation)
+        sinks = _sinks(backend, job, preparation)
+        with _kept_or_abandoned(sinks):
+            for prepared in preparation.studies:
+                _compute(backend, prepared, sinks, outcome, reporter)
+            reporter.fallen_out(preparation)
+            sinks.finish()
+        outcome.seconds = time.monotonic() - started
+        record = run_record(backend, job, outcome)
+        results = {name: sink.result(record) for name, sink in sinks.open.items()}
+        reporter.finished(results, sinks, outcome, record)
+    return results
+
+
+def _sinks(backend: Backend, job: Job, preparation: Preparation) -> Sinks:
+    traits = {
+        trait.name: trait.kind
+        for prepared in preparation.studies
+        for model in prepared.study.scanned
+        for trait in model.traits
+        if prepared.study.analysis.startswith("gwas/")
+    }
+    asked = {name: traits[name] for name in job.request.pheno if name in traits}
+    return Sinks(job.place.out, asked, panel_columns(backend.panel))
+
+
+@contextmanager
+def _kept_or_abandoned(sinks: Sinks) -> Iterator[None]:
+    """Leave no half table behind; passes that were finished when a node was lost are kept as partial."""
+    try:
+        yield
+    except NodeUnreachable:
+        sinks.abandon(keep_rows=True)
+        raise
+    except BaseException:
+        sinks.abandon(keep_rows=False)
+        raise
+
+
+def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcome, reporter: Reporter) -> None:
+    study = prepared.study
+    federation = backend.federation(study)
+    if study.accounting is not None:
+        counts = count_people(federation, study.accounting)
+        outcome.people[study.analysis] = (study.accounting, counts)
+        reporter.people(study.accounting, counts)
+    size = reporter.job.request.pass_variants
+    pieces = chunks(backend.panel.kinds, prepared.chosen.variants, size)
+    progress = Progress(study.analysis, pieces, reporter.events)
+    for found in ANALYSES[study.analysis](federation, replace(study, models=study.scanned), pieces):
+        if isinstance(found, Note):
+            outcome.notes.append(found)
+            reporter.note(found)
+        else:
+            sinks.append(found.tables)
+            outcome.filtered.update(found.filtered)
+            progress.advance()

@@ -1,0 +1,100 @@
+"""Which variants a run touches: chosen by the analyst, had by every node; and why the others fell out."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fedstats.arrays import Counts, Indices
+from fedstats.errors import UsageError
+from fedstats.planning.panel import ALLELES_DIFFER, PRESENT, SWAPPED, Panel
+from fedstats.study import KINDS, VariantKind
+
+Availability = Mapping[str, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Variants of a run.
+
+    Attributes
+    ----------
+    variants
+        Panel indices of variants that every node has, increasing.
+    fallen
+        Chosen ones that fell out, increasing.
+    reasons
+        Why each of `fallen` did: ABSENT, ALLELES_DIFFER, or NOT_SERVED where a kind has too few people.
+    nodes
+        At how many nodes each of `fallen` is there, shape (fallen variant,).
+    swapped
+        By node, how many of `variants` have alleles the other way round there and were turned.
+    """
+
+    variants: Indices
+    fallen: Indices
+    reasons: npt.NDArray[np.str_]
+    nodes: Counts
+    swapped: Mapping[str, int]
+
+    def counts(self) -> dict[str, int]:
+        """How many variants fell out, by reason."""
+        names, numbers = np.unique(self.reasons, return_counts=True)
+        return dict(zip(names.tolist(), numbers.tolist(), strict=True))
+
+
+def choose(selected: Indices, availability: Availability) -> Chosen:
+    """The selected variants that every node has.
+
+    Raises
+    ------
+    UsageError
+        No variant is left.
+    """
+    codes = np.stack([codes[selected] for codes in availability.values()])
+    present = (codes == PRESENT) | (codes == SWAPPED)
+    everywhere = present.all(axis=0)
+    if not everywhere.any():
+        raise UsageError(
+            "no selected variant is at every node",
+            code="NO_VARIANTS",
+            hint="Nodes match variants by chromosome, position and alleles; do all use the build of the panel?",
+        )
+    reasons = np.where((codes == ALLELES_DIFFER).any(axis=0), "ALLELES_DIFFER", "ABSENT")
+    swapped = {
+        name: int((of_node[everywhere] == SWAPPED).sum()) for name, of_node in zip(availability, codes, strict=True)
+    }
+    lost = ~everywhere
+    return Chosen(selected[everywhere], selected[lost], reasons[lost], present.sum(axis=0)[lost], swapped)
+
+
+def kinds_of(panel: Panel, variants: Indices) -> tuple[VariantKind, ...]:
+    """Kinds that occur among some variants."""
+    return tuple(KINDS[code] for code in np.unique(panel.kinds[variants]).tolist())
+
+
+def without_kinds(chosen: Chosen, panel: Panel, dropped: Collection[VariantKind], nodes: int) -> Chosen:
+    """The same without variants of kinds that some of the `nodes` do not serve."""
+    if not dropped:
+        return chosen
+    leave = np.isin(panel.kinds[chosen.variants], [KINDS.index(kind) for kind in dropped])
+    left = chosen.variants[leave]
+    fallen = np.concatenate([chosen.fallen, left])
+    order = np.argsort(fallen)
+    reasons = np.concatenate([chosen.reasons, np.full(len(left), "NOT_SERVED")])
+    there = np.concatenate([chosen.nodes, np.full(len(left), nodes)])
+    return Chosen(chosen.variants[~leave], fallen[order], reasons[order], there[order], chosen.swapped)
+
+
+def panel_columns(panel: Panel) -> dict[str, object]:
+    """Columns CHROM, POS, ID, REF, ALT as result tables take them."""
+    frame = panel.frame()
+    texts = {name: frame[name].to_arrow() for name in ("CHROM", "ID", "REF", "ALT")}
+    return {**texts, "POS": panel.position}
+
+
+def fallen_columns(panel: Panel, chosen: Chosen) -> dict[str, object]:
+    """Columns of OUT.variants.tsv.gz."""
+    columns = panel_columns(panel.take(chosen.fallen))
+    return {**columns, "REASON": chosen.reasons, "NODES": chosen.nodes}

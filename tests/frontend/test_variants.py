@@ -1,0 +1,67 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fedstats.errors import UsageError
+from fedstats.frontend.variants import choose, fallen_columns, kinds_of, without_kinds
+from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
+
+#: Chromosomes 1, 1, 1, 22, X.
+PANEL = Panel(
+    np.array([1, 1, 1, 22, 23], np.uint8),
+    np.array([10, 20, 30, 10, 10]),
+    pa.array(["rs1", "rs2", "rs3", "rs4", "rs5"], pa.large_string()),
+    np.array([0, 0, 0, 0, 0], np.int32),
+    np.array([1, 1, 1, 1, 1], np.int32),
+    ("A", "G"),
+)
+EVERY = np.arange(5)
+
+
+def codes(*values: int) -> np.ndarray:
+    return np.array(values, np.uint8)
+
+
+AVAILABLE = {
+    "FI": codes(PRESENT, ABSENT, PRESENT, SWAPPED, PRESENT),
+    "EE": codes(SWAPPED, ABSENT, ALLELES_DIFFER, SWAPPED, PRESENT),
+    "NO": codes(PRESENT, PRESENT, PRESENT, PRESENT, PRESENT),
+}
+
+
+def test_the_intersection_of_nodes_is_analysed_and_swapped_alleles_are_turned() -> None:
+    chosen = choose(EVERY, AVAILABLE)
+
+    assert chosen.variants.tolist() == [0, 3, 4]
+    assert dict(chosen.swapped) == {"FI": 1, "EE": 2, "NO": 0}
+
+
+def test_what_fell_out_is_listed_with_its_reason_and_where_it_is() -> None:
+    columns = fallen_columns(PANEL, choose(EVERY, AVAILABLE))
+
+    assert pa.array(columns["ID"]).to_pylist() == ["rs2", "rs3"]
+    assert list(columns["REASON"]) == ["ABSENT", "ALLELES_DIFFER"]  # type: ignore[call-overload]
+    assert list(columns["NODES"]) == [1, 2]  # type: ignore[call-overload]
+
+
+def test_variants_that_were_not_selected_do_not_fall_out() -> None:
+    assert choose(np.array([0, 3]), AVAILABLE).counts() == {}
+
+
+def test_no_common_variant_is_an_error_that_asks_for_the_build() -> None:
+    with pytest.raises(UsageError, match="no selected variant is at every node") as caught:
+        choose(np.array([1, 2]), AVAILABLE)
+
+    assert (caught.value.exit_code, "build" in caught.value.hint) == (2, True)
+
+
+def test_a_kind_that_is_not_served_falls_out_with_its_reason() -> None:
+    chosen = without_kinds(choose(EVERY, AVAILABLE), PANEL, ("x",), 3)
+
+    assert chosen.variants.tolist() == [0, 3]
+    assert chosen.fallen.tolist() == [1, 2, 4]
+    assert chosen.reasons.tolist() == ["ABSENT", "ALLELES_DIFFER", "NOT_SERVED"]
+
+
+def test_kinds_follow_chromosomes() -> None:
+    assert kinds_of(PANEL, np.array([0, 4])) == ("autosome", "x")
