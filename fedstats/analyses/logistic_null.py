@@ -12,9 +12,9 @@ from fedstats.federation import Federation
 from fedstats.kernels.newton import newton_steps, unpack
 from fedstats.study import Model
 
-#: The null converges where the next step is below a millionth of a standard error; the step is then taken,
-#: so that its error is the square of that.
-NULL_DECREMENT = 1e-12
+#: The null has converged where its next step is below a billionth of a standard error, so that score tests see no
+#: difference; noise of the fixed-point code is a thousand times smaller.
+NULL_DECREMENT = 1e-18
 NULL_ROUNDS = 25
 
 
@@ -29,7 +29,7 @@ class NullModel:
     beta
         Intercept and effects of standardised covariates, shape (coefficient,).
     information
-        z'Wz at the last evaluation, whose distance from `beta` is below 1e-6 standard errors,
+        z'Wz at the last evaluation, whose distance from `beta` is below 1e-9 standard errors,
         shape (coefficient, coefficient).
     rounds
         Evaluations that it took.

@@ -1,0 +1,265 @@
+"""Logistic regression of binary traits on every variant, with covariates: counting, score tests, full fits.
+
+The answer is the pooled maximum of the likelihood (Wald), or the score test at the null model (`--test score`), or
+the second everywhere and the first where it stands out (`score-refit`). Variants whose maximum lies at infinity get
+the status SEPARATION: at once where cases or controls have one allele only, as in PLINK 2, and else when the effect
+runs away.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedstats.analyses.association_rows import AssociationRows, arm_columns
+from fedstats.analyses.genotype_counts import (
+    ArmCounts,
+    ArmParameters,
+    VariantTotals,
+    count_arms,
+    count_variants,
+    joined,
+)
+from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
+from fedstats.analyses.linear_gwas import Treatment, treat_missing
+from fedstats.analyses.logistic_fit import Candidates, Estimates, NullFit, fit_all
+from fedstats.analyses.logistic_null import fit_null
+from fedstats.analyses.logistic_score import ScoreTests, complete_score_tests, score_tests
+from fedstats.analyses.statuses import Codes, code_of_test, missing_code, status
+from fedstats.analyses.variant_filters import filter_variants
+from fedstats.arrays import Bools, Counts, Indices
+from fedstats.errors import UsageError
+from fedstats.federation import Federation
+from fedstats.kernels.tails import log10_p_of_z
+from fedstats.step import Note, Rows, analysis
+from fedstats.study import Block, Chunk, Model, Study
+
+#: `score-refit` fits variants whose score test exceeds this in size: 0.3 % of those without effect.
+REFIT_ABOVE = 3.0
+
+
+@dataclass(frozen=True)
+class LogisticDesign:
+    """What is known of a model before its variants: its columns, and a null fit for each trait."""
+
+    columns: LinearDesign
+    fits: tuple[NullFit, ...]
+
+
+@analysis("gwas/logistic")
+def logistic_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
+    """Rows of each trait, chunk by chunk.
+
+    Raises
+    ------
+    UsageError
+        The study asks for what logistic models do not have yet; a column is constant or collinear over the
+        federation; covariates decide a trait.
+    """
+    _refuse_unknown(study)
+    designs: dict[str, LogisticDesign] = {}
+    for model in study.scanned:
+        columns = linear_design(federation, study, model)
+        yield from site_warnings(federation, study, model, columns)
+        designs[model.id] = _with_nulls(federation, columns)
+        yield from _null_notes(designs[model.id])
+    yield from federation.map(lambda handle, chunk: scan_chunk(handle, study, designs, chunk), chunks)
+
+
+def _refuse_unknown(study: Study) -> None:
+    """Refuse designs and options that logistic models do not have, before anything is asked."""
+    if any(model.site_effects or model.local_terms for model in study.scanned):
+        raise UsageError(
+            "effects of sites (--site-effects, --local-covar) are there for linear models only, so far",
+            code="NO_SITE_EFFECTS",
+            hint="Run binary traits with --model linear, or without this option.",
+        )
+    if study.convergence == "plink":
+        raise UsageError(
+            "--convergence plink is not there yet; logistic models converge in full",
+            code="NO_PLINK_CONVERGENCE",
+            hint="Leave the option out: estimates then agree with PLINK 2's to about 1e-4 standard errors.",
+        )
+    named = [trait.name for model in study.scanned for trait in model.traits if trait.kind != "binary"]
+    if named:
+        raise UsageError(
+            f"logistic models need traits with two values; these have more: {', '.join(map(repr, sorted(set(named))))}",
+            code="NOT_BINARY",
+            hint="Use --model linear for them.",
+        )
+
+
+def _with_nulls(federation: Federation, columns: LinearDesign) -> LogisticDesign:
+    model, scale = columns.model, columns.scaling
+    shares = columns.description.trait_means
+    nulls = [fit_null(federation, model, scale, trait, float(shares[trait])) for trait in range(len(model.traits))]
+    return LogisticDesign(columns, tuple(NullFit(model, scale, null) for null in nulls))
+
+
+def _null_notes(design: LogisticDesign) -> Iterator[Note]:
+    model = design.columns.model
+    for trait, fit in zip(model.traits, design.fits, strict=True):
+        yield Note(
+            code="NULL_MODEL",
+            message=f"null model of {trait.name} ({model.kind}): converged in {fit.null.rounds} rounds",
+            data={"trait": trait.name, "kind": model.kind, "rounds": fit.null.rounds},
+        )
+
+
+def scan_chunk(federation: Federation, study: Study, designs: dict[str, LogisticDesign], chunk: Chunk) -> Rows:
+    """Rows of one chunk for every model of its kind."""
+    tables: dict[str, Mapping[str, np.ndarray]] = {}
+    filtered: dict[str, int] = {}
+    for model in study.model(chunk.kind):
+        found = _scan_model(federation, study, designs[model.id], chunk)
+        tables.update(found.tables)
+        for name, count in found.filtered.items():
+            filtered[name] = filtered.get(name, 0) + count
+    return Rows(tables, filtered)
+
+
+def _scan_model(federation: Federation, study: Study, design: LogisticDesign, chunk: Chunk) -> Rows:
+    columns, model = design.columns, design.columns.model
+    cases = columns.description.cases(model)
+    counted = count_variants(federation, model, columns.description.people, chunk.blocks())
+    kept, filtered = filter_variants(federation, study, model, counted)
+    treatment = treat_missing(kept, study)
+    test = "LOGISTIC_WALD" if study.test == "wald" else "LOGISTIC_SCORE"
+    names = [trait.name for trait in model.traits]
+    rows = AssociationRows(kept, names, cases, len(study.nodes), test)
+    chosen = np.flatnonzero(treatment.mean | treatment.drop)
+    complete = treatment.drop | (treatment.mean & treatment.all_called & (kept.missing == 0))
+    _say_who_is_in(rows, treatment, complete)
+    arms = _arms(federation, model, kept.take(chosen)) if len(chosen) else _no_arms(len(names))
+    for trait, fit in enumerate(design.fits):
+        _fill(federation, study, fit, columns, rows, _Admitted(chosen, complete[chosen], arms, trait))
+    tables = {
+        name: rows.table(trait, arm_columns(kept, arms, chosen, trait, int(cases[trait]), complete))
+        for trait, name in enumerate(names)
+    }
+    return Rows(tables, filtered)
+
+
+def _say_who_is_in(rows: AssociationRows, treatment: Treatment, complete: Bools) -> None:
+    """Columns about missing calls, the same for all traits."""
+    totals = rows.totals
+    used = treatment.mean | treatment.drop
+    rows.columns["OBS_CT"][used] = np.where(complete, totals.called, totals.people)[used]
+    rows.columns["MISSING"][complete | treatment.suppressed] = missing_code("drop")
+    rows.columns["STATUS"][:, treatment.suppressed] = status("SUPPRESSED_CELL")
+
+
+def _arms(federation: Federation, model: Model, totals: VariantTotals) -> ArmCounts:
+    """Genotypes of cases of every trait, for variants above the floors."""
+    return joined(federation.each(count_arms, model, _arm_asks(model, totals)))
+
+
+def _arm_asks(model: Model, totals: VariantTotals) -> Iterator[tuple[Block, ArmParameters]]:
+    candidates = Candidates(totals, np.zeros(len(totals), np.bool_))
+    for first in range(0, len(totals), 4096):
+        some = candidates.at(slice(first, first + 4096))
+        counts = some.counts()
+        yield (
+            Block(some.totals.variants),
+            ArmParameters(np.arange(len(model.traits)), counts["minor_count"], counts["carrier_nodes"]),
+        )
+
+
+def _no_arms(traits: int) -> ArmCounts:
+    nobody = np.zeros((0, traits), np.int64)
+    return ArmCounts(nobody, nobody, nobody, nobody)
+
+
+@dataclass(frozen=True, eq=False)
+class _Admitted:
+    """Rows that are above the floors, which of them have called people only, and their cases of one trait."""
+
+    chosen: Indices
+    complete: Bools
+    arms: ArmCounts
+    trait: int
+
+
+def _fill(
+    federation: Federation, study: Study, fit: NullFit, columns: LinearDesign, rows: AssociationRows, who: _Admitted
+) -> None:
+    """Estimates and statuses of one trait."""
+    totals = rows.totals.take(who.chosen)
+    codes, separated = _degenerate(totals, columns, who), _separated(totals, who)
+    if study.test == "wald":
+        codes = np.where((codes == status("OK")) & separated, status("SEPARATION"), codes).astype(np.int8)
+    sound = np.flatnonzero(codes == status("OK"))
+    if len(sound):
+        candidates = Candidates(totals.take(sound), who.complete[sound])
+        found, kinds = _estimates(federation, study, fit, columns, candidates, separated[sound])
+        codes[sound] = found.status
+        _write(rows, who.trait, who.chosen[sound], found, kinds)
+    rows.columns["STATUS"][who.trait, who.chosen] = codes
+
+
+def _degenerate(totals: VariantTotals, columns: LinearDesign, who: _Admitted) -> Codes:
+    """What counts alone say of each variant: too few people for the columns, or one genotype."""
+    people = np.where(who.complete, totals.called, totals.people)
+    checks = [people <= columns.column_count + 1, totals.called * totals.squares == totals.dosage**2]
+    names = ["SAMPLE_CT<=PREDICTOR_CT", "CONST_OMITTED_ALLELE"]
+    return np.select(checks, [status(name) for name in names], status("OK")).astype(np.int8)
+
+
+def _separated(totals: VariantTotals, who: _Admitted) -> Bools:
+    """Whether cases or controls have one allele only, which is PLINK 2's rule for separation."""
+    called, dosage = who.arms.called[:, who.trait], who.arms.dosage[:, who.trait]
+    return _one_allele(called, dosage) | _one_allele(totals.called - called, totals.dosage - dosage)
+
+
+def _one_allele(called: Counts, dosage: Counts) -> Bools:
+    return np.asarray((dosage == 0) | (dosage == 2 * called))
+
+
+def _estimates(
+    federation: Federation,
+    study: Study,
+    fit: NullFit,
+    columns: LinearDesign,
+    candidates: Candidates,
+    separated: Bools,
+) -> tuple[Estimates, Codes]:
+    """Estimates by the study's test, and which test each candidate got.
+
+    A score test needs no maximum, so that separated variants have one; where `score-refit` looks for theirs,
+    the status says that there is none.
+    """
+    tests = score_tests(federation, fit, columns, candidates)
+    if study.test != "wald":
+        tests = complete_score_tests(federation, fit, tests, candidates)
+    sound = tests.status == status("OK")
+    found = _one_step(tests, sound)
+    refit = sound & (np.abs(found.beta) > _refit_above(study) * found.standard_error)
+    chosen = np.flatnonzero(refit & ~separated)
+    if len(chosen):
+        full = fit_all(federation, fit, candidates.at(chosen), tests.step[chosen])
+        found.beta[chosen], found.standard_error[chosen] = full.beta, full.standard_error
+        found.status[chosen] = full.status
+    hopeless = refit & separated
+    found.beta[hopeless], found.standard_error[hopeless] = np.nan, np.nan
+    found.status[hopeless] = status("SEPARATION")
+    fitted = refit | (study.test == "wald")
+    return found, np.where(fitted, code_of_test("LOGISTIC_WALD"), code_of_test("LOGISTIC_SCORE")).astype(np.int8)
+
+
+def _refit_above(study: Study) -> float:
+    """Size of the score statistic above which a variant gets a full fit: all, those that stand out, or none."""
+    return {"wald": -1.0, "score": np.inf, "score-refit": REFIT_ABOVE}[study.test]
+
+
+def _one_step(tests: ScoreTests, sound: Bools) -> Estimates:
+    beta = np.where(sound, tests.step[:, -1], np.nan)
+    return Estimates(beta, np.sqrt(np.where(sound, tests.variance, np.nan)), tests.status.copy())
+
+
+def _write(rows: AssociationRows, trait: int, positions: Indices, found: Estimates, kinds: Codes) -> None:
+    # Y and MT were fitted as 0 and 2; reported is the effect of one allele in 0 and 1.
+    unit = 2.0 if rows.totals.kind in ("y", "mt") else 1.0
+    z = found.beta / found.standard_error
+    values = {"BETA": unit * found.beta, "SE": unit * found.standard_error, "STAT": z, "LOG10P": log10_p_of_z(z)}
+    for name, column in {**values, "TEST": kinds}.items():
+        rows.columns[name][trait, positions] = column
