@@ -65,7 +65,7 @@ class Model:
             "trait": len(self.traits),
             "covariate": len(self.terms),
             "coefficient": len(self.terms) + 1,
-            "pair": (len(self.terms) + 1) * (len(self.terms) + 2) // 2,
+            "coefficient_pair": (len(self.terms) + 1) * (len(self.terms) + 2) // 2,
             "site_effect": int(self.site_effects),
             "site_term": (1 + len(self.local_terms)) if self.site_effects else 0,
             "sex": 2,

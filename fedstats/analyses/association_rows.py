@@ -1,0 +1,110 @@
+"""Rows of association tables: the columns that every model shares, filled for the variants that were analysed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fedstats.analyses.genotype_counts import ArmCounts, VariantTotals, alleles_of, alternative_of, share
+from fedstats.analyses.statuses import code_of_test, missing_code, status
+from fedstats.arrays import Bools, Counts, Indices, Reals
+
+#: What stands in a column of counts for a count that is withheld.
+WITHHELD = -1
+
+
+@dataclass(eq=False)
+class AssociationRows:
+    """Rows of some variants for the traits of one model; everything not yet filled is missing and LOW_MAC.
+
+    Attributes
+    ----------
+    totals
+        Counts of all variants that have a row.
+    traits, cases
+        Names of the traits, and people with trait 1, shape (trait,).
+    nodes
+        Nodes in each row.
+    test
+        Name of the test.
+    """
+
+    totals: VariantTotals
+    traits: Sequence[str]
+    cases: Counts
+    nodes: int
+    test: str
+    columns: dict[str, np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        variants, traits = len(self.totals), len(self.traits)
+        reals = {name: np.full((traits, variants), np.nan) for name in ("BETA", "SE", "STAT", "LOG10P")}
+        self.columns = {
+            **reals,
+            "OBS_CT": np.full(variants, WITHHELD, np.int64),
+            "MISSING": np.full(variants, missing_code("mean"), np.int8),
+            "TEST": np.full((traits, variants), code_of_test(self.test), np.int8),
+            "STATUS": np.full((traits, variants), status("LOW_MAC"), np.int8),
+        }
+
+    def positions(self, variants: Indices) -> Indices:
+        """Rows of these panel indices."""
+        return np.searchsorted(self.totals.variants, variants)
+
+    def table(self, trait: int, arms: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """The finished table of one trait, by number; `arms` adds the columns of binary traits."""
+        chosen = {name: values[trait] if values.ndim == 2 else values for name, values in self.columns.items()}
+        withheld = chosen["STATUS"] == status("LOW_MAC")
+        totals = self.totals
+        return {
+            "variant": totals.variants,
+            "A1_FREQ": np.where(withheld, np.nan, totals.frequency),
+            "A1_CT": np.where(withheld, WITHHELD, np.floor(totals.alternative_count)).astype(np.int64),
+            "MISSING_CT": np.where(withheld, WITHHELD, totals.missing),
+            "NODES": np.full(len(totals), self.nodes, np.int64),
+            **chosen,
+            **(arms or {}),
+        }
+
+
+def arm_columns(
+    totals: VariantTotals, arms: ArmCounts, chosen: Indices, number: int, cases: int, complete: Bools
+) -> dict[str, np.ndarray]:
+    """CASE_CT, CTRL_CT, CASE_FREQ, CTRL_FREQ of one binary trait.
+
+    Parameters
+    ----------
+    totals
+        Counts of all rows.
+    arms, chosen
+        Counts of cases for the rows `chosen`; other rows are withheld.
+    number
+        Position of the trait among the binary ones.
+    cases
+        All cases of the cohort.
+    complete
+        Rows whose regression has called people only, shape (row,).
+    """
+    of = totals.take(chosen)
+    called, male_called = arms.called[:, number], arms.male_called[:, number]
+    if totals.kind != "x":
+        male_called = np.zeros_like(male_called)
+    male_dosage = arms.male_dosage[:, number] if totals.kind == "x" else np.zeros_like(called)
+    alternative = alternative_of(totals.kind, arms.dosage[:, number], male_dosage)
+    alleles = alleles_of(totals.kind, called, male_called)
+    case_count = np.where(complete[chosen], called, cases)
+    people = np.where(complete[chosen], of.called, totals.people)
+    filled: dict[str, np.ndarray] = {
+        "CASE_CT": case_count,
+        "CTRL_CT": people - case_count,
+        "CASE_FREQ": share(alternative, alleles),
+        "CTRL_FREQ": share(of.alternative_count - alternative, of.alleles - alleles),
+    }
+    return {name: _spread(values, chosen, len(totals)) for name, values in filled.items()}
+
+
+def _spread(values: Reals | Counts, chosen: Indices, rows: int) -> np.ndarray:
+    missing = WITHHELD if values.dtype.kind == "i" else np.nan
+    spread = np.full(rows, missing, values.dtype)
+    spread[chosen] = values
+    return spread

@@ -1,0 +1,107 @@
+"""From totals of a linear scan to the centred sums that are solved, for missing genotypes at the mean or left out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fedstats.analyses.genotype_counts import VariantTotals, joined
+from fedstats.analyses.linear_design import LinearDesign
+from fedstats.analyses.linear_sums import CompleteParameters, CompleteScan, Scan, ScanParameters, complete, scan
+from fedstats.arrays import Counts, Reals
+from fedstats.federation import Federation
+from fedstats.kernels.linear_solve import LinearSums
+from fedstats.study import Block, Chunk
+
+
+def imputed_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:
+    """Sums with missing genotypes at the mean, which adds nothing to products with the centred genotype."""
+    found: Scan = joined(federation.each(scan, design.model, _scan_asks(design, totals, chunk)))
+    people = np.full(len(totals), design.description.people, np.int64)
+    spread = _spread(totals)
+    sums, trait_sums = design.design[0, 1:], design.design_trait[0]
+    return LinearSums(
+        people=people,
+        degrees_of_freedom=people - design.column_count - 1,
+        design=design.centred_design[:, :, None],
+        design_trait=design.centred_design_trait[:, :, None],
+        trait_squares=design.centred_trait_squares[:, None],
+        design_genotype=found.real("design_genotype").T - np.outer(sums, totals.mean),
+        trait_genotype=found.real("trait_genotype").T - np.outer(trait_sums, totals.mean),
+        genotype_squares=spread - found.local_square.sum(axis=1),
+        spread=spread,
+        local=design.local,
+    )
+
+
+def _spread(totals: VariantTotals) -> Reals:
+    """Sum of squares of the genotype about its mean, from whole numbers."""
+    numerator = totals.called * totals.squares - totals.dosage**2
+    return np.asarray(numerator / np.maximum(totals.called, 1))
+
+
+def _scan_asks(design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> Iterator[tuple[Block, ScanParameters]]:
+    for block in chunk.blocks(totals.variants):
+        yield block, ScanParameters(**vars(design.scaling), **_admission(totals.of(block.variants)))
+
+
+def _admission(totals: VariantTotals) -> dict[str, Counts]:
+    return {
+        "called": totals.called,
+        "dosage": totals.dosage,
+        "minor_count": np.floor(totals.minor_count).astype(np.int64),
+        "carrier_nodes": totals.carrier_nodes,
+    }
+
+
+def _complete_asks(
+    design: LinearDesign, totals: VariantTotals, chunk: Chunk
+) -> Iterator[tuple[Block, CompleteParameters]]:
+    for block in chunk.blocks(totals.variants):
+        of = totals.of(block.variants)
+        yield (
+            block,
+            CompleteParameters(
+                **vars(design.scaling), **_admission(of), missing=of.missing, missing_nodes=of.missing_nodes
+            ),
+        )
+
+
+def complete_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:
+    """Sums over each variant's called people: those of everybody, less those of the missing."""
+    found: CompleteScan = joined(federation.each(complete, design.model, _complete_asks(design, totals, chunk)))
+    x, xy, y = _called_products(design, found)
+    genotype, trait_genotype = found.real("design_genotype").T, found.real("trait_genotype").T
+    called = np.maximum(totals.called, 1).astype(np.float64)
+    if not design.model.site_effects:
+        # About the means of the called people: their sums stand in the row of the intercept.
+        sums, trait_sums = x[0, 1:], xy[0]
+        genotype, trait_genotype = genotype - sums * totals.mean, trait_genotype - trait_sums * totals.mean
+        xy, y = xy - x[0][:, None] * trait_sums[None] / called, y - trait_sums**2 / called
+        x = x - x[0][:, None] * x[0][None] / called
+    spread = _spread(totals)
+    local = found.local_rank.sum(axis=1) if design.model.site_effects else np.ones(len(totals), np.int64)
+    return LinearSums(
+        people=totals.called,
+        degrees_of_freedom=totals.called - len(design.model.terms) - local - 1,
+        design=x[1:, 1:],
+        design_trait=xy[1:],
+        trait_squares=y,
+        design_genotype=genotype,
+        trait_genotype=trait_genotype,
+        genotype_squares=spread - found.local_square.sum(axis=1),
+        spread=spread,
+        local=design.local,
+    )
+
+
+def _called_products(design: LinearDesign, found: CompleteScan) -> tuple[Reals, Reals, Reals]:
+    """Products of columns over called people, variant last: (k + 1, k + 1, v), (k + 1, p, v), (p, v)."""
+    count = len(design.design)
+    missing = np.zeros((count, count, len(found.design_missing)))
+    rows, others = np.tril_indices(count)
+    missing[rows, others] = missing[others, rows] = found.design_missing.T
+    return (
+        design.design[:, :, None] - missing,
+        design.design_trait[:, :, None] - found.trait_missing.transpose(1, 2, 0),
+        design.trait_squares[:, None] - found.square_missing.T,
+    )

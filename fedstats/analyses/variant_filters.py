@@ -1,0 +1,131 @@
+"""Variant filters on the federation's counts of the analysed people; nothing is filtered unless asked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from fedstats.additive import Additive, Limits, Sum
+from fedstats.analyses.genotype_counts import VariantTotals, above_floors, joined, refuse_rare
+from fedstats.arrays import Bools, Counts, Reals
+from fedstats.cohort import Cohort
+from fedstats.federation import Federation
+from fedstats.kernels.hardy_weinberg import exact_p, exact_p_on_x
+from fedstats.kernels.tails import log10_p_of_z
+from fedstats.step import Along, local_step
+from fedstats.study import Block, Floors, Model, Study
+
+#: Variants of one ask.
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class StrataParameters:
+    """Whether males are left out, as on X, and the totals of the counting pass that admit the variants."""
+
+    without_males: bool
+    minor_count: Annotated[Counts, Along("variant")]
+    carrier_nodes: Annotated[Counts, Along("variant")]
+
+
+def _people(limits: Limits) -> float:
+    return float(limits.people)
+
+
+@dataclass(frozen=True)
+class HardyStrata(Additive):
+    """Heterozygotes beyond their expectation within each node, and the variance of that; sums over nodes."""
+
+    NODEWISE: ClassVar[frozenset[str]] = frozenset({"excess", "variance"})
+
+    excess: Annotated[Reals, Sum("variant", bound=_people)]
+    variance: Annotated[Reals, Sum("variant", bound=_people)]
+
+
+def _admissible(at: StrataParameters, floors: Floors) -> None:
+    refuse_rare(at.minor_count, at.carrier_nodes, floors)
+
+
+@local_step("genotypes/hardy_strata@1", admissible=_admissible)
+def hardy_strata(cohort: Cohort, at: StrataParameters) -> HardyStrata:
+    """Excess of heterozygotes at the node, of all its people or of those who are not male.
+
+    Notes
+    -----
+    Given the alleles, with a and b of the two, 2n = a + b: E = ab / (2n - 1) and
+    V = E + a(a-1)b(b-1) / ((2n-1)(2n-3)) - E^2 (Levene 1949).
+    """
+    from fedstats.kernels import packed  # at the node only: it brings the compiler
+
+    block = cohort.block()
+    people = cohort.people & ~cohort.male if at.without_males else cohort.people
+    calls = packed.genotype_counts(packed.genotype_words(block), block.swap, people)
+    alleles = 2.0 * calls.called
+    a, b = calls.dosage.astype(np.float64), alleles - calls.dosage
+    expected = a * b / np.maximum(alleles - 1, 1)
+    pairs = a * (a - 1) * b * (b - 1) / np.maximum((alleles - 1) * (alleles - 3), 1)
+    variance = np.maximum(expected + pairs - expected**2, 0.0)
+    return HardyStrata(excess=calls.heterozygous - expected, variance=variance)
+
+
+def filter_variants(
+    federation: Federation, study: Study, model: Model, totals: VariantTotals
+) -> tuple[VariantTotals, dict[str, int]]:
+    """The variants that pass, and how many each filter took; a variant counts for the first that takes it."""
+    keep = np.ones(len(totals), np.bool_)
+    taken: dict[str, int] = {}
+    for name in ("geno", "maf", "hwe", "hwe_pooled"):
+        limit = getattr(study.filters, name)
+        if limit is None:
+            continue
+        fails = keep & _fails(name, limit, federation, study, model, totals)
+        taken[name] = int(fails.sum())
+        keep &= ~fails
+    return totals.take(keep), taken
+
+
+def _fails(name: str, limit: float, federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Bools:
+    if name == "geno":
+        return np.asarray(totals.missing > limit * totals.people)
+    if name == "maf":
+        minor = np.minimum(totals.frequency, 1 - totals.frequency)
+        return ~(minor >= limit)
+    if model.kind in ("y", "mt"):
+        return np.zeros(len(totals), np.bool_)
+    if name == "hwe_pooled":
+        return pooled_hardy_p(totals) < limit
+    return stratified_hardy_p(federation, study, model, totals) < limit
+
+
+def pooled_hardy_p(totals: VariantTotals) -> Reals:
+    """Exact Hardy-Weinberg p-value of each variant from the counts of the federation, as PLINK 2 has it."""
+    alternative = totals.homozygous_alternative - totals.male_homozygous_alternative
+    heterozygous = totals.heterozygous - totals.male_heterozygous
+    reference = totals.called - totals.male_called - alternative - heterozygous
+    if totals.kind != "x":
+        return exact_p(heterozygous, reference, alternative)
+    male_reference = totals.male_called - totals.male_heterozygous - totals.male_homozygous_alternative
+    return exact_p_on_x(heterozygous, reference, alternative, male_reference, totals.male_homozygous_alternative)
+
+
+def stratified_hardy_p(federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Reals:
+    """p-value of excess or lack of heterozygotes within sites; 1 where a variant is under the floors.
+
+    Pooling people of populations with other frequencies lacks heterozygotes without any fault of the variant.
+    """
+    usable = np.flatnonzero(above_floors(totals, study.floors))
+    p = np.ones(len(totals))
+    if not len(usable):
+        return p
+    found: HardyStrata = joined(federation.each(hardy_strata, model, _asks(totals.take(usable))))
+    z = found.excess / np.sqrt(np.maximum(found.variance, 1e-300))
+    p[usable] = np.where(found.variance > 0, 10.0 ** -log10_p_of_z(z), 1.0)
+    return p
+
+
+def _asks(totals: VariantTotals) -> Iterator[tuple[Block, StrataParameters]]:
+    for first in range(0, len(totals), BLOCK):
+        of = totals.take(np.arange(first, min(first + BLOCK, len(totals))))
+        minor = np.floor(of.minor_count).astype(np.int64)
+        yield Block(of.variants), StrataParameters(totals.kind == "x", minor, of.carrier_nodes)

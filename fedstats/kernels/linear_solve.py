@@ -1,0 +1,105 @@
+"""Linear regressions of many variants at once, from sums: effects, standard errors, and what could not be estimated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fedstats.arrays import Bools, Counts, Reals
+from fedstats.kernels.linalg import MOST_INFLATION, cholesky, correlation_matrix, examine, solve_lower
+
+#: Share of the genotype's variance left by the covariates under which their span holds it to double precision.
+SMALLEST_SHARE = 1e-8
+#: PLINK 2's smallest variance of an estimate that counts as a result.
+SMALLEST_VARIANCE = 1e-20
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSums:
+    """Centred sums of the regressions of p traits on a genotype and k covariates, the variant last.
+
+    Attributes
+    ----------
+    people, degrees_of_freedom
+        Of each regression, shape (variant,).
+    design, design_trait, trait_squares
+        Products of covariates and traits about their means, shapes (k, k, variant or 1), (k, p, variant or 1) and
+        (p, variant or 1).
+    design_genotype, trait_genotype
+        Products with the genotype, shapes (k, variant) and (p, variant).
+    genotype_squares, spread
+        Sum of squares of the genotype after effects of sites, and before (about its mean), shape (variant,).
+    local
+        Number of columns whose effects were taken out at the sites.
+    """
+
+    people: Counts
+    degrees_of_freedom: Counts
+    design: Reals
+    design_trait: Reals
+    trait_squares: Reals
+    design_genotype: Reals
+    trait_genotype: Reals
+    genotype_squares: Reals
+    spread: Reals
+    local: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFit:
+    """Effects and standard errors per allele, shape (trait, variant); status by name, shape (trait, variant)."""
+
+    effect: Reals
+    standard_error: Reals
+    statistic: Reals
+    status: npt.NDArray[np.str_]
+
+
+def solve(sums: LinearSums) -> LinearFit:
+    """Least squares by eliminating the covariates from genotype and traits (Frisch, Waugh and Lovell).
+
+    Notes
+    -----
+    With L L' = R, the correlations of the covariates, and u, w the standardised products with genotype and trait after
+    L^-1: v = g'g - u'u, c = g'y - u'w, effect c / v, residual y'y - w'w - c^2 / v.
+    """
+    correlations, scale = correlation_matrix(sums.design)
+    lower = cholesky(correlations)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        u = solve_lower(lower, sums.design_genotype / scale)
+        w = solve_lower(lower, sums.design_trait / scale[:, None])
+        v = sums.genotype_squares - (u**2).sum(axis=0)
+        c = sums.trait_genotype - (u[:, None] * w).sum(axis=0)
+        rest = sums.trait_squares - (w**2).sum(axis=0)
+        effect = c / v
+        variance = (rest - c * effect) / sums.degrees_of_freedom / v
+        standard_error = np.sqrt(np.where(variance > 0, variance, np.nan))
+        status = _statuses(sums, correlations, scale, v, variance)
+        bad = status != "OK"
+        effect, standard_error = np.where(bad, np.nan, effect), np.where(bad, np.nan, standard_error)
+        return LinearFit(effect, standard_error, effect / standard_error, status)
+
+
+def _statuses(sums: LinearSums, correlations: Reals, scale: Reals, v: Reals, variance: Reals) -> npt.NDArray[np.str_]:
+    """The first thing that is wrong with each regression, in PLINK 2's order."""
+    with_genotype = sums.design_genotype / (scale * np.sqrt(sums.genotype_squares))
+    found = examine(correlations, with_genotype)
+    inflated = found.vif_too_high | _inflated_by_sites(sums, v)
+    checks: list[tuple[Bools, str]] = [
+        (sums.degrees_of_freedom <= 0, "SAMPLE_CT<=PREDICTOR_CT"),
+        (sums.spread <= 0, "CONST_OMITTED_ALLELE"),
+        (found.corr_too_high, "CORR_TOO_HIGH"),
+        (found.vif_infinite, "VIF_INFINITE"),
+        (inflated, "VIF_TOO_HIGH"),
+        (~(v > SMALLEST_SHARE * sums.spread), "RANK_DEFICIENT"),
+    ]
+    shared = np.select([check for check, _ in checks], [name for _, name in checks], "OK")
+    invalid = ~(variance >= SMALLEST_VARIANCE)
+    return np.where((shared == "OK") & invalid, "INVALID_RESULT", np.broadcast_to(shared, variance.shape))
+
+
+def _inflated_by_sites(sums: LinearSums, v: Reals) -> Bools:
+    """Whether the genotype is nearly a combination of covariates and sites; PLINK 2 looks from two columns on."""
+    if not sums.local or len(sums.design) + sums.local < 2:
+        return np.zeros(v.shape, np.bool_)
+    return np.asarray(sums.spread > MOST_INFLATION * v)

@@ -1,0 +1,157 @@
+"""Sums over packed genotypes: byte tables for called genotypes, bit scans for missing ones, bit counts.
+
+A packed byte holds four genotypes. For every position of a byte a table of 256 rows says what each value of the
+byte adds to the sums of all columns, so that a variant costs one vector addition for four genotypes ("four
+Russians"). The table is built once for a block of variants. Sums are int64 fixed point: exact, in any order.
+
+Rows of people who are out are zero in the columns, and no bit of theirs is set in a keep mask;
+the same holds for the calls of nobody that fill the last byte. So nothing is ever repacked.
+
+This module imports numba, which takes half a second: a local step imports it when it runs, so that the
+coordinator, which runs none, never pays for it.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedstats.arrays import Bools, Counts, Fixed, Reals
+from fedstats.genotypes import PackedBlock
+from fedstats.kernels import packed_loops as loops
+from fedstats.kernels.simd import LANES
+
+Words = npt.NDArray[np.uint64]
+
+#: Below this share of people who carry an allele, visiting carriers one by one is cheaper than byte tables.
+CARRIER_SHARE = 0.02
+_CALLS_PER_WORD = 32
+
+
+@dataclass(frozen=True)
+class CallCounts:
+    """Calls of the people in a mask, each of shape (variant,), for the alleles as the panel has them."""
+
+    called: Counts
+    heterozygous: Counts
+    homozygous_alternative: Counts
+
+    @property
+    def dosage(self) -> Counts:
+        """Number of ALT alleles, as the file's 0, 1 and 2."""
+        return self.heterozygous + 2 * self.homozygous_alternative
+
+
+def genotype_words(block: PackedBlock) -> Words:
+    """A copy of the block in 64-bit words, 32 calls each, zero past the last byte; shape (variant, word)."""
+    raw = block.bytes()
+    words = -(-raw.shape[1] // 64) * 8
+    copied = _aligned((len(raw), words), np.uint64)
+    copied.view(np.uint8)[:, : raw.shape[1]] = raw
+    return copied
+
+
+def keep_words(people: Bools) -> Words:
+    """A mask with the lower bit of each person's call set where the person is in, shape (word,)."""
+    words = -(-len(people) // 256) * 8
+    bits = np.zeros((words * _CALLS_PER_WORD, 2), np.uint8)
+    bits[: len(people), 0] = people
+    return np.packbits(bits.reshape(-1), bitorder="little").view(np.uint64)
+
+
+def genotype_counts(words: Words, swap: Bools, people: Bools) -> CallCounts:
+    """Called, heterozygous and homozygous alternative calls among `people`, by bit counts."""
+    counts = np.empty((len(words), 3), np.int64)
+    loops.count_calls(words, keep_words(people), int(people.sum()), counts)
+    called, heterozygous, first = counts.T
+    alternative = np.where(swap, called - heterozygous - first, first)
+    return CallCounts(called.copy(), heterozygous.copy(), alternative)
+
+
+def fixed_columns(columns: Fixed) -> Fixed:
+    """Columns as the kernels read them: people padded to whole words, columns to whole vectors, aligned."""
+    people, width = columns.shape
+    padded = _aligned((-(-people // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
+    padded[:people, :width] = columns
+    return padded
+
+
+def called_and_missing_sums(block: PackedBlock, words: Words, columns: Fixed, people: Bools) -> tuple[Fixed, Fixed]:
+    """Sums of dosage times column over called people, and of the column over people with a missing call.
+
+    Parameters
+    ----------
+    block, words
+        The block, and its `genotype_words`.
+    columns
+        Fixed-point columns, shape (person, column), zero for people who are out.
+    people
+        Who is in, shape (person,).
+
+    Returns
+    -------
+    tuple
+        Two arrays of shape (variant, column), in the units of the columns.
+    """
+    z = fixed_columns(columns)
+    keep = keep_words(people)
+    counts = np.empty((len(words), 3), np.int64)
+    loops.count_calls(words, keep, int(people.sum()), counts)
+    missing = _missing_sums(words, keep, z, counts[:, 0] < people.sum())
+    called = _called_sums(words, keep, z, counts, missing)
+    whole = z.sum(axis=0)
+    # With the alleles turned every called dosage is 2 - dosage.
+    called = np.where(block.swap[:, None], 2 * (whole - missing) - called, called)
+    width = columns.shape[1]
+    return np.ascontiguousarray(called[:, :width]), np.ascontiguousarray(missing[:, :width])
+
+
+def _missing_sums(words: Words, keep: Words, z: Fixed, some: Bools) -> Fixed:
+    sums = _aligned((len(words), z.shape[1]), np.int64)
+    chosen = np.flatnonzero(some)
+    if len(chosen):
+        loops.scan_kernel(z.shape[1])(words, keep, chosen, z, sums, loops.MISSING)
+    return sums
+
+
+def _called_sums(words: Words, keep: Words, z: Fixed, counts: Counts, missing: Fixed) -> Fixed:
+    """Sums over called people of the dosage of the file's first allele, by whichever path is cheaper."""
+    called, heterozygous, first = counts.T
+    limit = CARRIER_SHARE * words.shape[1] * _CALLS_PER_WORD
+    few_first = heterozygous + first < limit
+    few_second = ~few_first & (called - first < limit)
+    common = np.flatnonzero(~few_first & ~few_second)
+    sums = _aligned((len(words), z.shape[1]), np.int64)
+    scan = loops.scan_kernel(z.shape[1])
+    if few_first.any():
+        scan(words, keep, np.flatnonzero(few_first), z, sums, loops.FIRST_ALLELE)
+    if few_second.any():
+        scan(words, keep, np.flatnonzero(few_second), z, sums, loops.SECOND_ALLELE)
+        # The scan summed dosages of the second allele; those of the first are 2 minus them, where called.
+        sums[few_second] = 2 * (z.sum(axis=0) - missing[few_second]) - sums[few_second]
+    if len(common):
+        half_words = words.view(np.uint32)
+        tables = _aligned((4, 256, z.shape[1]), np.int64)
+        lines = np.empty((16, len(common)), np.uint32)
+        loops.table_kernel(z.shape[1])(half_words, common, z, tables, lines, sums)
+    return sums
+
+
+def missing_cross_products(words: Words, people: Bools, columns: Reals) -> Reals:
+    """Sums over people with a missing call of products of columns, shape (variant, column, column).
+
+    `columns` are real, shape (person, column), zero for people who are out.
+    """
+    products = np.zeros((len(words), columns.shape[1], columns.shape[1]))
+    loops.missing_products(words, keep_words(people), np.ascontiguousarray(columns), products)
+    return products
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros that start at a multiple of 64 bytes."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)

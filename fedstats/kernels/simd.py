@@ -1,0 +1,66 @@
+"""Machine instructions that a kernel must be able to force: eight-lane adds, bit counts and bit scans.
+
+LLVM does not vectorise the loops of byte tables by itself, because the pointers might alias;
+these intrinsics spell out the vector code. They are referred to as globals of the kernels that use them,
+so that numba's cache on disk keeps working.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+#: Columns of int64 in one vector: 64 bytes, a cache line.
+LANES = 8
+_VECTOR = ir.VectorType(ir.IntType(64), LANES)
+
+
+def _load(builder: Any, address: Any) -> Any:
+    return builder.load(builder.inttoptr(address, _VECTOR.as_pointer()), align=64, typ=_VECTOR)
+
+
+@intrinsic
+def add_four_rows(typing_context: Any, addresses: Any) -> Any:
+    """Add the vectors at addresses 1 to 4 to the vector at address 0; every address a multiple of 64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = [builder.extract_value(arguments[0], i) for i in range(5)]
+        a, b, c, d = (_load(builder, address[i]) for i in range(1, 5))
+        total = builder.add(_load(builder, address[0]), builder.add(builder.add(a, b), builder.add(c, d)))
+        builder.store(total, builder.inttoptr(address[0], _VECTOR.as_pointer()), align=64)
+        return context.get_dummy_value()
+
+    return types.void(addresses), generate
+
+
+@intrinsic
+def add_row(typing_context: Any, target: Any, source: Any) -> Any:
+    """Add the vector at `source` to the vector at `target`; both addresses multiples of 64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total = builder.add(_load(builder, arguments[0]), _load(builder, arguments[1]))
+        builder.store(total, builder.inttoptr(arguments[0], _VECTOR.as_pointer()), align=64)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
+
+
+@intrinsic
+def popcount(typing_context: Any, word: Any) -> Any:
+    """Number of bits set in a uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, word: Any) -> Any:
+    """Position of the lowest bit set in a uint64 that is not zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
