@@ -116,8 +116,8 @@ def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int]
     problem = _form(data, role)
     if problem is not None:
         return nothing, [problem]
-    start, line = _body(data) if header else (3 if data.startswith(b"\xef\xbb\xbf") else 0, 1)
-    data, separator = _separated(memoryview(data)[start:])
+    start, line = _body(data, comments=header)
+    data, separator = _separated(data[start:], header=header)
     names, data, first = _header(data, separator, line, header=header)
     if widths and len(names) not in widths:
         wanted = " or ".join(map(str, widths))
@@ -135,19 +135,20 @@ def _form(data: bytes, role: str) -> Fault | None:
     return None
 
 
-def _body(data: bytes) -> tuple[int, int]:
-    """Where the header starts, and its line number."""
+def _body(data: bytes, *, comments: bool) -> tuple[int, int]:
+    """Where the first line begins that is not blank, nor a comment where there may be any, and its number."""
     start, line = (3 if data.startswith(b"\xef\xbb\xbf") else 0), 1
-    while data.startswith(b"##", start) and b"\n" in data[start:]:
-        start, line = data.index(b"\n", start) + 1, line + 1
+    while (end := data.find(b"\n", start)) >= 0:
+        if data[start:end].strip() and not (comments and data.startswith(b"##", start)):
+            break
+        start, line = end + 1, line + 1
     return start, line
 
 
-def _separated(data: memoryview) -> tuple[bytes, bytes]:
+def _separated(text: bytes, *, header: bool) -> tuple[bytes, bytes]:
     """The text with one separator between cells, and that separator."""
-    text = bytes(data)
-    first = text.split(b"\n", 1)[0]
-    if b"\t" in first:
+    # Files without a header come from PLINK, to which a tab is a space; in tables a tab ends a cell that may be empty.
+    if b"\t" in text.split(b"\n", 1)[0] and (header or b" " not in text):
         return text, b"\t"
     untidy = b"\t" in text or b"  " in text or b" \n" in text or b"\n " in text or b" \r" in text or text[:1] == b" "
     if untidy:
@@ -171,7 +172,8 @@ def _parse(
     ragged: list[tuple[int, int]] = []
 
     def keep_for_the_list(row: csv.InvalidRow) -> str:
-        ragged.append((row.number + first - 1, row.actual_columns))
+        # A line of spaces alone is a short row to the parser and blank to people: it counts no cells.
+        ragged.append((row.number + first - 1, row.actual_columns if row.text.strip() else 0))
         return "skip"
 
     try:
@@ -197,27 +199,24 @@ def _parse(
 def _without_blank_rows(
     table: pa.Table, names: tuple[str, ...], first: int, ragged: list[tuple[int, int]], role: str
 ) -> tuple[Delimited, list[Fault]]:
-    lines_ragged = np.array([line for line, _ in ragged], np.int64)
-    # Lines of spaces alone are short rows to the parser, and blank to people.
-    whole = Delimited(names, tuple(table.columns), first, lines_ragged)
+    passed_over = np.array([line for line, _ in ragged], np.int64)
+    whole = Delimited(names, tuple(table.columns), first, passed_over)
     blank = np.flatnonzero(_blank(table))
-    skipped = np.union1d(lines_ragged, whole.lines(blank)) if len(blank) else lines_ragged
+    skipped = np.union1d(passed_over, whole.lines(blank)) if len(blank) else passed_over
     if len(blank):
         keep = np.ones(table.num_rows, np.bool_)
         keep[blank] = False
         table = table.filter(pa.array(keep))
-    faults = []
-    if ragged:
-        found = sorted({count for _, count in ragged})
-        faults.append(
-            Fault(
-                "RAGGED",
-                role,
-                f"{at_lines(lines_ragged)}: {', '.join(map(str, found[:4]))} cells where {len(names)} are expected",
-                len(ragged),
-            )
-        )
-    return Delimited(names, tuple(table.columns), first, skipped), faults
+    return Delimited(names, tuple(table.columns), first, skipped), _ragged(ragged, len(names), role)
+
+
+def _ragged(rows: list[tuple[int, int]], expected: int, role: str) -> list[Fault]:
+    """The fault of lines with another number of cells, of which those with none are blank and no fault."""
+    lines = [line for line, count in rows if count]
+    if not lines:
+        return []
+    counts = ", ".join(map(str, sorted({count for _, count in rows if count})[:4]))
+    return [Fault("RAGGED", role, f"{at_lines(lines)}: {counts} cells where {expected} are expected", len(lines))]
 
 
 def _blank(table: pa.Table) -> np.ndarray:

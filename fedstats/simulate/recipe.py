@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from fedstats.errors import UsageError
 
 #: Names of sites, in order; further ones are called S21, S22, ...
-COUNTRIES = tuple("FI EE NO SE DK LV LT PL DE NL BE FR ES PT IT AT CH CZ HU GR".split())
+COUNTRIES = (
+    *("FI", "EE", "NO", "SE", "DK", "LV", "LT", "PL", "DE", "NL"),
+    *("BE", "FR", "ES", "PT", "IT", "AT", "CH", "CZ", "HU", "GR"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,140 @@
+"""The variant panel: reading, names of chromosomes, digest, selection."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedstats.errors import DataError, UsageError
+from fedstats.planning.panel import CHROMOSOMES, chromosome_code, parse_chromosomes, read_panel, select
+from fedstats.study import KINDS
+
+BIM = (
+    "1\trs1\t0\t100\tA\tG\n22\trs2\t0\t5\tT\tC\n23\trs3\t0\t7\tC\tA\n"
+    "25\trs4\t0\t9\tAT\tA\n24\t.\t0\t3\tA\tC\n26\trs6\t0\t2\tG\tA\n"
+)
+
+
+def write(folder: Path, text: str, name: str = "panel.bim") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_bim_gives_alt_from_column_5_and_ref_from_column_6(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, BIM))
+
+    assert panel.frame().rows()[0] == ("1", 100, "rs1", "G", "A")
+    assert panel.frame()["CHROM"].to_list() == ["1", "22", "X", "XY", "Y", "MT"]
+    assert [KINDS[kind] for kind in panel.kinds] == ["autosome", "autosome", "x", "autosome", "y", "mt"]
+
+
+def test_header_table_gives_the_same_panel_and_digest(tmp_path: Path) -> None:
+    bim = read_panel(write(tmp_path, BIM))
+    table = "##a comment\n#CHROM POS ID REF ALT\nchr1 100 rs1 G A\nchr22 5 rs2 C T\nchrX 7 rs3 A C\nPAR1 9 rs4 A AT\n"
+    table += "Y 3 . C A\nchrM 2 rs6 A G\n"
+
+    found = read_panel(write(tmp_path, table, "panel.tsv"))
+
+    assert found.frame().equals(bim.frame())
+    assert found.digest() == bim.digest()
+
+
+def test_digest_is_sha256_of_the_documented_lines(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, "1 rs1 0 100 A G\nX rs2 0 5 T C\n"))
+
+    assert panel.digest(block=1) == hashlib.sha256(b"1\t100\trs1\tG\tA\nX\t5\trs2\tC\tT\n").hexdigest()
+
+
+def test_digest_changes_with_an_allele(tmp_path: Path) -> None:
+    one = read_panel(write(tmp_path, BIM)).digest()
+
+    assert read_panel(write(tmp_path, BIM.replace("A\tG\n22", "A\tT\n22"))).digest() != one
+
+
+def test_variants_without_place_are_left_out_and_counted(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, "0 a 0 100 A G\n1 b 0 0 A G\n1 c 0 5 A G\nGL000 d 0 5 A G\n"))
+
+    assert panel.frame()["ID"].to_list() == ["c"]
+    assert panel.left_out == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("1 rs1 0 100 A\n1 rs2 0 101 A G\n", "line 2: 6 cells where 5 are expected"),
+        ("1 rs1 0 abc A G\n\n1 rs2 0 5000000000 A G\n", "lines 1, 3: the position is not a base pair"),
+        ("1 rs1 100\n", "has 3 columns where 6 or 5 are expected"),
+        ("CHROM POS ID REF\n1 1 a A\n", "lacks one of CHROM POS ID REF ALT"),
+        ("1\trs1\t0\t100\t\tG\n", "ALT is empty"),
+        ("0 rs1 0 100 A G\n", "no variant has a known chromosome"),
+        ("\x1f\x8bxxxx", "gzip|UTF-8"),
+    ],
+)
+def test_faulty_panel_is_refused_with_the_fault(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "panel.bim"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(DataError, match=words):
+        read_panel(path)
+
+
+def test_missing_panel_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        read_panel(tmp_path / "nothing.bim")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("1", 1), ("chr22", 22), ("CHRX", 23), ("x", 23), ("24", 24), ("XY", 25), ("chrM", 26), ("MT", 26), ("27", 0)],
+)
+def test_chromosome_names_have_their_code(name: str, code: int) -> None:
+    assert chromosome_code(name) == code
+
+
+@pytest.mark.parametrize("code", range(1, 27))
+def test_printed_chromosome_names_read_back(code: int) -> None:
+    assert chromosome_code(CHROMOSOMES[code]) == code
+
+
+def test_ranges_and_names_of_chromosomes_add_up() -> None:
+    assert parse_chromosomes("1-3,chrX, 25") == [1, 2, 3, 23, 25]
+
+
+@pytest.mark.parametrize("text", ["1-22,Q", "chr99", "5-2", "1-", ","])
+def test_unknown_chromosomes_are_named(text: str) -> None:
+    with pytest.raises(UsageError, match="--chr"):
+        parse_chromosomes(text)
+
+
+def test_selection_counts_what_each_option_leaves_out(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, BIM))
+
+    found = select(panel, "1-22,X,XY,Y,3", extract=["rs1", "rs2", "rs3", "nobody"], exclude={"rs2", "no", "one"})
+
+    assert found.variants.tolist() == [0, 2]
+    assert found.left_out == {"chr": 1, "extract": 2, "exclude": 1}
+    assert len(found.warnings) == 3
+    assert "the panel has no variant on 2, 3, 4" in found.warnings[0]
+    assert found.warnings[1:] == (
+        "--extract: 1 identifiers are not in the panel",
+        "--exclude: 2 identifiers are not in the panel",
+    )
+
+
+def test_selection_of_everything_is_everything(tmp_path: Path) -> None:
+    assert select(read_panel(write(tmp_path, BIM))).variants.tolist() == list(range(6))
+
+
+def test_empty_selection_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no variant is left"):
+        select(read_panel(write(tmp_path, BIM)), extract=["nobody"])
+
+
+def test_panel_keeps_numbers_in_arrays(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, BIM))
+
+    dtypes = {panel.chromosome.dtype, panel.position.dtype, panel.ref.dtype, panel.alt.dtype}
+    assert dtypes == {np.dtype("u1"), np.dtype("i8"), np.dtype("i4")}
