@@ -56,6 +56,8 @@ class Provenance:
     threshold
         t: how many nodes together open a pass; 0 where nothing is masked. The run stands collusion of up to t - 1
         nodes with the coordinator.
+    people
+        As each node's catalogue states it, rounded down to 100.
     bytes_sent, bytes_received
         To and from each node, by name.
     """
@@ -70,6 +72,7 @@ class Provenance:
     bytes_sent: Mapping[str, int] = field(default_factory=dict)
     bytes_received: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, int] = field(default_factory=dict)
 
 
 class Backend(Protocol):

@@ -63,10 +63,11 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "filtered": dict(outcome.filtered),
         "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],
         "nodes": list(told.nodes or backend.nodes),
+        "catalogue": dict(told.people),
         "node_count": len(backend.nodes),
         "threshold": told.threshold,
         "collusion": _collusion(told.threshold, len(backend.nodes), told.privacy),
-        **{name: value for name, value in asdict(told).items() if name not in ("nodes", "threshold")},
+        **{name: value for name, value in asdict(told).items() if name not in ("nodes", "threshold", "people")},
         "seconds": round(outcome.seconds, 3),
     }
 

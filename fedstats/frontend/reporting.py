@@ -11,20 +11,16 @@ from fedstats.frontend.backend import Backend, Event, Events
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation
 from fedstats.frontend.provenance import Outcome, people_record
+from fedstats.frontend.report import FALLEN, report_content
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.frontend.variants import fallen_columns
 from fedstats.results.associations import Associations
 from fedstats.results.files import write_atomically
 from fedstats.results.log import RunLog
+from fedstats.results.report import write_report
 from fedstats.results.tables import TableWriter
 from fedstats.step import Note
 from fedstats.study import Model
-
-_REASONS = {
-    "ABSENT": "not at every node",
-    "ALLELES_DIFFER": "other alleles at some node",
-    "NOT_SERVED": "of a kind with too few people at some node",
-}
 
 
 class Reporter:
@@ -53,7 +49,7 @@ class Reporter:
             self._line(f"--{option} leaves out {count:,} variants")
         for prepared in preparation.studies:
             self._line(f"{prepared.study.analysis}: {len(prepared.chosen.variants):,} variants at every node")
-            self._rows([(_REASONS[reason], count) for reason, count in prepared.chosen.counts().items()])
+            self._rows([(FALLEN[reason], count) for reason, count in prepared.chosen.counts().items()])
             turned = [(f"turned at {node}", count) for node, count in prepared.chosen.swapped.items() if count]
             self._rows(turned)
         self.events(
@@ -99,9 +95,11 @@ class Reporter:
             self._line(f"{name}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
             paths = [str(path) for path in sinks.open[name].paths]
             self.events(Event("result", {"trait": name, "path": paths, **told}))
-        if self.job.place.out is not None:
+        out = self.job.place.out
+        if out is not None:
             body = json.dumps(record, indent=2, sort_keys=True).encode()
-            write_atomically(self.job.place.out.with_name(f"{self.job.place.out.name}.run.json"), body + b"\n")
+            write_atomically(out.with_name(f"{out.name}.run.json"), body + b"\n")
+            write_report(out, report_content(self.backend, self.job, outcome, results, sinks))
 
     def _line(self, text: str) -> None:
         if self._log is not None:

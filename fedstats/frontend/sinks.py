@@ -13,6 +13,7 @@ from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
 from fedstats.results.columns import Values
+from fedstats.results.summary import Summary
 from fedstats.results.tables import SUFFIXES, TableWriter
 
 Result = Associations | VariantTable
@@ -74,6 +75,7 @@ class AssociationFiles:
 
     def __init__(self, out: Path, trait: str, kind: TraitKind, panel: Mapping[str, Values]) -> None:
         self._writer = AssociationWriter(out, trait, kind, panel)
+        self._summary: Summary | None = None
         self._rows = 0
 
     def append(self, results: Mapping[str, Values]) -> None:
@@ -82,7 +84,7 @@ class AssociationFiles:
         self._rows += len(variants)
 
     def finish(self) -> None:
-        self._writer.close()
+        self._summary = self._writer.close()
         for path in self.paths:
             _partial(path).unlink(missing_ok=True)
 
@@ -95,7 +97,10 @@ class AssociationFiles:
             path.replace(_partial(path))
 
     def result(self, provenance: Provenance) -> Associations:
-        return Associations.read(self._writer.parquet_path, provenance)
+        found = Associations.read(self._writer.parquet_path, provenance)
+        if self._summary is not None:
+            vars(found)["summary"] = self._summary  # gathered while rows were written; not gathered twice
+        return found
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -1,0 +1,135 @@
+"""What the report of a run says, from what the run has found."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import fedstats
+from fedstats.documents import digest
+from fedstats.frontend.backend import Backend, Provenance
+from fedstats.frontend.job import Job
+from fedstats.frontend.prepare import Prepared
+from fedstats.frontend.provenance import Outcome, people_record
+from fedstats.frontend.sinks import Result, Sinks
+from fedstats.results.associations import Associations
+from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
+from fedstats.study import Model, Study
+
+_PRIVACY = {
+    "masked": "The coordinator learnt sums over all sites and nothing of a single site; masks cancel in the sum only.",
+    "plain": "Every site's sums were visible to the coordinator; each site's policy allows that, for the reason above.",
+    "local": "All data were in one process; nothing was protected.",
+}
+FALLEN = {
+    "ABSENT": "not at every node",
+    "ALLELES_DIFFER": "other alleles at some node",
+    "NOT_SERVED": "of a kind with too few people at some node",
+}
+
+
+def report_content(
+    backend: Backend, job: Job, outcome: Outcome, results: Mapping[str, Result], sinks: Sinks
+) -> ReportContent:
+    """Everything that OUT.report.html says."""
+    told = backend.provenance()
+    traits = [
+        _trait(name, result, outcome, sinks) for name, result in results.items() if isinstance(result, Associations)
+    ]
+    asked = ", ".join(job.request.pheno)
+    return ReportContent(
+        title=f"Association of {asked}" if job.request.analysis == "gwas" else f"{job.request.analysis} of variants",
+        command=job.command,
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        federation=backend.federation_name,
+        version=fedstats.__version__,
+        privacy=told.privacy,
+        privacy_sentence=_PRIVACY.get(told.privacy, ""),
+        sites=_sites(backend, told),
+        people=_people(outcome),
+        variants=_variants(backend, outcome),
+        traits=tuple(traits),
+        notices=_notices(backend, outcome),
+        costs=_costs(backend, told, outcome),
+        provenance=_provenance(told, outcome),
+        methods=tuple(_methods(prepared.study, len(backend.nodes)) for prepared in outcome.preparation.studies),
+    )
+
+
+def _sites(backend: Backend, told: Provenance) -> Table:
+    people = [(node, told.people.get(node)) for node in backend.nodes]
+    return Table(("site", "people in its catalogue"), tuple(people), note="Catalogues round down to 100.")
+
+
+def _people(outcome: Outcome) -> tuple[tuple[str, int], ...]:
+    rows: list[tuple[str, int]] = []
+    for model, counts in outcome.people.values():
+        record = people_record(model, counts)
+        rows += [("people whom the run may use", record["everyone"])] * (not rows)
+        for trait, found in record["traits"].items():
+            rows += [
+                (f"{trait}: trait missing", found["trait_missing"]),
+                (f"{trait}: a covariate missing", found["covariate_missing"]),
+                (f"{trait}: analysed", found["complete"]),
+            ]
+    return tuple(rows)
+
+
+def _variants(backend: Backend, outcome: Outcome) -> tuple[tuple[str, int], ...]:
+    preparation = outcome.preparation
+    rows = [("in the panel", len(backend.panel))]
+    rows += [(f"left out by --{option}", count) for option, count in preparation.left_out.items()]
+    chosen = preparation.studies[0].chosen
+    rows += [(FALLEN[reason], count) for reason, count in chosen.counts().items()]
+    rows += [(f"filtered by --{name.replace('_', '-')}", count) for name, count in outcome.filtered.items()]
+    return (*rows, ("at every node", len(chosen.variants)))
+
+
+def _trait(name: str, result: Associations, outcome: Outcome, sinks: Sinks) -> TraitReport:
+    prepared, model = _model_of(name, outcome.preparation.studies)
+    covariates = ", ".join(term.name for term in model.terms) or "no covariates"
+    kind = prepared.study.analysis.removeprefix("gwas/")
+    facts = {status: count for status, count in result.summary.status_counts.items() if status != "OK"}
+    files = tuple(path.name for path in sinks.open[name].paths)
+    return TraitReport(name, f"{kind} model with {covariates}", result.summary, facts, files)
+
+
+def _model_of(trait: str, studies: tuple[Prepared, ...]) -> tuple[Prepared, Model]:
+    """The first model of a trait, with its study."""
+    return next(
+        (prepared, model)
+        for prepared in studies
+        for model in prepared.study.scanned
+        if trait in [each.name for each in model.traits]
+    )
+
+
+def _notices(backend: Backend, outcome: Outcome) -> tuple[Notice, ...]:
+    banners = [Notice("Read this first", banner, grave=True) for banner in backend.banners]
+    warned = [note for note in (*outcome.preparation.notes, *outcome.notes) if note.warning]
+    return (*banners, *(Notice(note.code.replace("_", " ").capitalize(), note.message) for note in warned))
+
+
+def _costs(backend: Backend, told: Provenance, outcome: Outcome) -> Table:
+    rows = [(node, told.bytes_sent.get(node), told.bytes_received.get(node)) for node in backend.nodes]
+    note = f"{outcome.seconds:.1f} seconds, {told.rounds} rounds."
+    return Table(("site", "bytes to it", "bytes from it"), tuple(rows), note=note)
+
+
+def _provenance(told: Provenance, outcome: Outcome) -> dict[str, str]:
+    values: dict[str, Any] = {"run": told.run, "roster": told.roster}  # Any: text or numbers
+    values |= {f"plan of {analysis}": plan for analysis, plan in told.plans.items()}
+    studies = outcome.preparation.studies
+    values |= {f"study {prepared.study.analysis}": digest(prepared.study) for prepared in studies}
+    values |= {"nodes that open a pass": told.threshold} if told.threshold else {}
+    return {name: str(value) for name, value in values.items() if value}
+
+
+def _methods(study: Study, nodes: int) -> str:
+    kind = {"gwas/linear": "linear", "gwas/logistic": "logistic"}.get(study.analysis)
+    if kind is None:
+        return f"Counts were summed over {nodes} sites; no individual data left a site."
+    missing = "replaced by the mean dosage over all sites" if study.missing == "mean" else "left out variant by variant"
+    return (
+        f"Each variant was tested by {kind} regression with the same answer as on pooled data: {nodes} sites "
+        f"sent sums over their people only. Missing genotypes were {missing}. The effect allele is ALT."
+    )

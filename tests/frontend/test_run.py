@@ -1,0 +1,227 @@
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fedstats.errors import DisclosureRefused, FaultyInput, NodeLost, UsageError
+from fedstats.federation import Federation
+from fedstats.frontend.analyst import Analyst
+from fedstats.frontend.backend import Backend, Event, Events, Place
+from fedstats.frontend.local_backend import LocalBackend, LocalFederation
+from fedstats.local import LocalSite, LocalSums
+from fedstats.planning.panel import ABSENT, PRESENT
+from fedstats.planning.request import Request
+from fedstats.step import Rows
+from fedstats.study import Chunk, Floors, Study
+from tests.frontend.hapmap3 import needs_data, part, plink2, pooled, three_sites
+
+pytestmark = needs_data
+
+COVARIATES = ["age", "sex", "PC1-PC4"]
+#: plink2 prints six significant digits: half a unit of the sixth, of a number that starts with 1, is 5e-6 of it.
+SIX_DIGITS = 5e-6
+FEW = "21,22,X,MT"
+
+
+def joined(result: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+    """Rows side by side, with those of plink2 named after it."""
+    named = reference.rename({name: f"{name}_plink2" for name in reference.columns if name != "ID"})
+    return result.join(named, on="ID", how="inner", maintain_order="left")
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("trait", "people"), [("qt1", 938), ("qt2", 956)])
+def test_linear_gwas_of_three_sites_is_plink2_on_pooled_data(trait: str, people: int) -> None:
+    result = three_sites().gwas(trait, covariates=COVARIATES, missing="drop")
+
+    both = joined(result.to_polars(), plink2(f"adj.{trait}.glm.linear"))
+    assert len(both) == 14_389
+    assert result.summary.people == people
+    assert (both["OBS_CT"] == both["OBS_CT_plink2"]).all()
+    np.testing.assert_allclose(both["BETA"], both["BETA_plink2"], rtol=SIX_DIGITS)
+    np.testing.assert_allclose(both["SE"], both["SE_plink2"], rtol=SIX_DIGITS)
+
+
+def test_a_list_of_traits_gives_a_dict_in_the_order_asked() -> None:
+    results = three_sites().gwas(["qt2", "qt1"], covariates=COVARIATES, chr=FEW)
+
+    assert list(results) == ["qt2", "qt1"]
+    assert [result.trait for result in results.values()] == ["qt2", "qt1"]
+
+
+def test_traits_in_one_run_have_the_same_bits_as_alone() -> None:
+    together = three_sites().gwas(["qt1", "qt2"], covariates=COVARIATES, chr=FEW)
+
+    alone = three_sites().gwas("qt2", covariates=COVARIATES, chr=FEW)
+
+    assert together["qt2"].to_arrow().equals(alone.to_arrow())
+
+
+def test_rows_come_in_the_order_of_the_panel() -> None:
+    _, panel = pooled()
+
+    result = three_sites().gwas("qt1", chr=FEW)
+
+    assert result["ID"].tolist() == [
+        i for i, c in zip(panel.ids.to_pylist(), panel.chromosome, strict=True) if c in (21, 22, 23, 26)
+    ]
+
+
+def test_filtered_variants_get_no_row_but_a_count(tmp_path: Path) -> None:
+    result = three_sites().gwas("qt1", chr="22", maf=0.2, out=tmp_path / "run")
+
+    record = json.loads((tmp_path / "run.run.json").read_text())
+    frequency = result["A1_FREQ"]
+    assert ((frequency >= 0.2) & (frequency <= 0.8)).all()
+    assert len(result) + record["filtered"]["maf"] == record["studies"][0]["variants"]
+
+
+def test_a_keep_list_restricts_people(tmp_path: Path) -> None:
+    whole, _ = pooled()
+    listed = list(zip(whole.family_ids[:500].tolist(), whole.individual_ids[:500].tolist(), strict=True))
+
+    result = three_sites().gwas("qt2", chr="22", keep=listed)
+
+    assert result.summary.people == 500
+
+
+def test_every_file_of_a_run_is_there(tmp_path: Path) -> None:
+    three_sites().gwas(["qt1"], covariates=COVARIATES, chr=FEW, out=tmp_path / "run")
+
+    assert files(tmp_path) == [
+        "run.log",
+        "run.qt1.parquet",
+        "run.qt1.tsv.gz",
+        "run.report.html",
+        "run.run.json",
+        "run.variants.tsv.gz",
+    ]
+
+
+def test_the_record_of_a_run_counts_people_and_statuses(tmp_path: Path) -> None:
+    three_sites().gwas(["qt1"], covariates=COVARIATES, chr=FEW, out=tmp_path / "run")
+
+    record = json.loads((tmp_path / "run.run.json").read_text())
+    # plink2: OBS_CT is at most 938; the data README says 957 people and 1-2 % missing values.
+    assert record["people"]["gwas/linear"]["everyone"] == 957
+    assert record["people"]["gwas/linear"]["traits"]["qt1"]["complete"] == 938
+    assert record["results"]["qt1"]["status"] == {"OK": 618}
+    assert record["nodes"] == ["A", "B", "C"]
+    assert record["request"]["covar"] == COVARIATES
+
+
+def test_events_tell_of_plan_passes_and_results() -> None:
+    told: list[Event] = []
+
+    three_sites().gwas("qt1", chr="22", pass_variants=100, events=told.append)
+
+    kinds = [event.event for event in told]
+    assert kinds[0] == "plan"
+    assert kinds[-1] == "result"
+    passes = [event.data for event in told if event.event == "pass"]
+    assert [at["done"] for at in passes][:3] == [0, 100, 200]
+    assert passes[-1]["done"] == passes[-1]["total"]
+
+
+def test_variants_that_a_site_lacks_fall_out_with_their_reason(tmp_path: Path) -> None:
+    whole, panel = pooled()
+    first = np.full(len(panel), PRESENT, np.uint8)
+    lacks = first.copy()
+    lacks[np.flatnonzero(panel.chromosome == 22)[:5]] = ABSENT
+    sites = {"A": part(whole, np.arange(500)), "B": part(whole, np.arange(500, 957))}
+    federation = LocalFederation(sites, panel, availability={"A": first, "B": lacks})
+
+    result = federation.gwas("qt2", chr="22", out=tmp_path / "run")
+
+    table = pl.read_csv(tmp_path / "run.variants.tsv.gz", separator="\t")
+    assert len(result) == int((panel.chromosome == 22).sum()) - 5
+    assert (table["REASON"].to_list(), table["NODES"].to_list()) == (["ABSENT"] * 5, [1] * 5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "code", "exit_code"),
+    [
+        ({"pheno": "qt9"}, UsageError, "NO_COLUMN", 2),
+        ({"pheno": "qt1", "covariates": ["superpop"]}, UsageError, "NOT_NUMERIC", 2),
+        ({"pheno": "qt1", "covariates": ["PC1-PC9"]}, FaultyInput, "NO_COLUMN", 2),
+        ({"pheno": "qt1", "model": "logistic"}, UsageError, "NOT_BINARY", 2),
+        ({"pheno": "qt1", "chr": "99"}, UsageError, "UNKNOWN_CHROMOSOME", 2),
+        (
+            {"pheno": "qt1", "covariates": ["site3"], "categorical": ["site3"]},
+            DisclosureRefused,
+            "LEVEL_AT_FEW_NODES",
+            3,
+        ),
+    ],
+)
+def test_a_wrong_question_ends_before_anything_is_written_but_the_log(
+    tmp_path: Path, asked: dict[str, object], error: type[Exception], code: str, exit_code: int
+) -> None:
+    whole, panel = pooled()
+    sites = {name: part(whole, np.flatnonzero(whole.columns["site3"].text == name)) for name in "ABC"}
+    federation = LocalFederation(sites, panel, floors=Floors(min_mac=1))
+
+    with pytest.raises(error) as caught:
+        federation.gwas(**asked, out=tmp_path / "run")  # type: ignore[arg-type]
+
+    assert (caught.value.code, caught.value.exit_code) == (code, exit_code)  # type: ignore[attr-defined]
+    assert files(tmp_path) == ["run.log"]
+    assert f"ERROR ({code}, exit {exit_code})" in (tmp_path / "run.log").read_text()
+
+
+def test_floors_that_a_site_does_not_reach_name_it() -> None:
+    whole, panel = pooled()
+    sites = {
+        "A": part(whole, np.arange(50)),
+        "B": part(whole, np.arange(50, 500)),
+        "C": part(whole, np.arange(500, 957)),
+    }
+    federation = LocalFederation(sites, panel, floors=Floors())
+
+    with pytest.raises(DisclosureRefused, match="qt2: the policy of A needs at least 100 people at a node"):
+        federation.gwas("qt2", chr="22")
+
+
+def test_a_misspelt_keyword_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword 'covariate'"):
+        three_sites().gwas("qt1", covariate=["age"])  # type: ignore[call-arg]
+
+
+class LosesANode(LocalSums):
+    """Sums until the first chunk is done, then a node is gone."""
+
+    def map(self, function: Callable[[Federation, Chunk], Rows], chunks: Sequence[Chunk]) -> Iterator[Rows]:
+        yield function(self, chunks[0])
+        raise NodeLost("site B does not answer any more", code="NODE_LOST", hint="Run again with --resume.")
+
+
+@dataclass
+class LosingBackend(LocalBackend):
+    """As a network whose node is lost in the middle."""
+
+    def federation(self, study: Study) -> Federation:
+        return LosesANode([LocalSite(data, np.ones(data.people, np.bool_)) for data in self.datasets.values()])
+
+
+def test_finished_passes_are_kept_as_partial_files_when_a_node_is_lost(tmp_path: Path) -> None:
+    whole, panel = pooled()
+    available = {"A": np.full(len(panel), PRESENT, np.uint8)}
+
+    @contextmanager
+    def losing(request: Request, place: Place, events: Events) -> Iterator[Backend]:
+        yield LosingBackend({"A": whole}, panel, available)
+
+    with pytest.raises(NodeLost) as caught:
+        Analyst(losing).gwas("qt2", chr="22", pass_variants=100, out=tmp_path / "run")
+
+    assert caught.value.exit_code == 4
+    assert files(tmp_path) == ["run.log", "run.qt2.partial.parquet", "run.qt2.partial.tsv.gz"]
+    assert len(pl.read_parquet(tmp_path / "run.qt2.partial.parquet")) == 100
