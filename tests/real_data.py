@@ -69,7 +69,7 @@ def _column(name: str, texts: list[str]) -> Column:
 
 
 def members(site: str, column: str = "site3") -> Bools:
-    return dataset().columns[column].text == site
+    return np.asarray(dataset().columns[column].text == site)
 
 
 def federation(column: str | None = "site3") -> LocalSums:

@@ -1,9 +1,24 @@
 """Every analysis and local step; importing this package fills both closed tables.
 
 A node imports it to know what it may be asked, a coordinator to know what it may ask.
-Nothing here imports the compiler of the kernels: a step does so when it runs.
+Nothing here imports the compiler of the kernels: a step does so when it runs, because the coordinator runs none
+and would wait half a second for it.
 """
 
-from fedstats.analyses import linear_gwas, moments, standardise, variant_filters
+from fedstats.analyses import (
+    allele_frequency,
+    hardy_weinberg,
+    linear_gwas,
+    logistic_gwas,
+    missingness,
+    people_accounting,
+)
 
-__all__ = ["linear_gwas", "moments", "standardise", "variant_filters"]
+__all__ = [
+    "allele_frequency",
+    "hardy_weinberg",
+    "linear_gwas",
+    "logistic_gwas",
+    "missingness",
+    "people_accounting",
+]

@@ -4,7 +4,7 @@ Counting comes before any scan, so that nothing else is ever released of a varia
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 import numpy as np
@@ -220,8 +220,8 @@ class VariantTotals:
 
     def take(self, chosen: Bools | Indices) -> "VariantTotals":
         """The totals of some of the variants."""
-        kept = {f.name: getattr(self, f.name) for f in fields(self)}
-        return VariantTotals(**{k: v[chosen] if isinstance(v, np.ndarray) else v for k, v in kept.items()})
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("kind", "people")}
+        return replace(self, **{name: values[chosen] for name, values in arrays.items()})
 
     def of(self, variants: Indices) -> "VariantTotals":
         """The totals of these panel indices, which must be among the variants."""
@@ -251,8 +251,12 @@ def share(part: Reals | Counts, whole: Reals | Counts) -> Reals:
 def count_variants(federation: Federation, model: Model, people: int, blocks: Iterable[Block]) -> VariantTotals:
     """Totals of the counting pass over some blocks of a model's variants, in their order."""
     asks = ((block, Nothing()) for block in blocks)
-    step = count_genotypes_by_sex if model.kind == "x" else count_genotypes
-    counted: list[tuple[Block, GenotypeCounts]] = list(federation.each(step, model, asks))
+    counted: list[tuple[Block, GenotypeCounts]] = []
+    if model.kind == "x":
+        by_sex = list(federation.each(count_genotypes_by_sex, model, asks))
+        counted.extend(by_sex)
+    else:
+        counted.extend(federation.each(count_genotypes, model, asks))
     zero = [np.zeros(len(block), np.int64) for block, _ in counted]
     names = [f.name for f in fields(CountsBySex)]
     found = {n: _joined([getattr(c, n, z) for (_, c), z in zip(counted, zero, strict=True)]) for n in names}

@@ -130,7 +130,7 @@ def _refuse_constant_within_sites(found: LinearDesign) -> None:
     described = found.description
     factors = [*found.scaling.covariate_factors, *found.scaling.trait_factors]
     scales = [*described.covariate_scales, *described.trait_scales]
-    names = [column.name for column in (*found.model.terms, *found.model.traits)]
+    names = [*(term.name for term in found.model.terms), *(trait.name for trait in found.model.traits)]
     constant = [
         name
         for name, left, factor, scale in zip(names, within, factors, scales, strict=True)

@@ -4,7 +4,7 @@ The answer is that of the pooled data: with `mean`, missing genotypes are the fe
 `drop` each variant has the people who are called, as in PLINK 2; `--site-effects fixed` takes out effects of the sites.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ def linear_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -
 
 def scan_chunk(federation: Federation, study: Study, designs: dict[str, LinearDesign], chunk: Chunk) -> Rows:
     """Rows of one chunk for every model of its kind."""
-    tables: dict[str, dict[str, np.ndarray]] = {}
+    tables: dict[str, Mapping[str, np.ndarray]] = {}
     filtered: dict[str, int] = {}
     for model in study.model(chunk.kind):
         found = _scan_model(federation, study, designs[model.id], chunk)

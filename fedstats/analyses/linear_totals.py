@@ -1,13 +1,15 @@
 """From totals of a linear scan to the centred sums that are solved, for missing genotypes at the mean or left out."""
 
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
 from fedstats.analyses.genotype_counts import VariantTotals, joined
 from fedstats.analyses.linear_design import LinearDesign
 from fedstats.analyses.linear_sums import CompleteParameters, CompleteScan, Scan, ScanParameters, complete, scan
-from fedstats.arrays import Counts, Reals
+from fedstats.arrays import Reals
 from fedstats.federation import Federation
 from fedstats.kernels.linear_solve import LinearSums
 from fedstats.study import Block, Chunk
@@ -41,16 +43,21 @@ def _spread(totals: VariantTotals) -> Reals:
 
 def _scan_asks(design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> Iterator[tuple[Block, ScanParameters]]:
     for block in chunk.blocks(totals.variants):
-        yield block, ScanParameters(**vars(design.scaling), **_admission(totals.of(block.variants)))
+        yield block, _scan_parameters(design, totals.of(block.variants))
 
 
-def _admission(totals: VariantTotals) -> dict[str, Counts]:
-    return {
-        "called": totals.called,
-        "dosage": totals.dosage,
-        "minor_count": np.floor(totals.minor_count).astype(np.int64),
-        "carrier_nodes": totals.carrier_nodes,
-    }
+def _scan_parameters(design: LinearDesign, of: VariantTotals) -> ScanParameters:
+    return ScanParameters(
+        **_scales(design),
+        called=of.called,
+        dosage=of.dosage,
+        minor_count=np.floor(of.minor_count).astype(np.int64),
+        carrier_nodes=of.carrier_nodes,
+    )
+
+
+def _scales(design: LinearDesign) -> dict[str, Any]:  # Any: arrays of one type, by the names of two classes
+    return {entry.name: getattr(design.scaling, entry.name) for entry in fields(design.scaling)}
 
 
 def _complete_asks(
@@ -58,12 +65,9 @@ def _complete_asks(
 ) -> Iterator[tuple[Block, CompleteParameters]]:
     for block in chunk.blocks(totals.variants):
         of = totals.of(block.variants)
-        yield (
-            block,
-            CompleteParameters(
-                **vars(design.scaling), **_admission(of), missing=of.missing, missing_nodes=of.missing_nodes
-            ),
-        )
+        admitted = _scan_parameters(design, of)
+        both = {entry.name: getattr(admitted, entry.name) for entry in fields(admitted)}
+        yield block, CompleteParameters(**both, missing=of.missing, missing_nodes=of.missing_nodes)
 
 
 def complete_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:

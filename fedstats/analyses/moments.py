@@ -144,8 +144,9 @@ def _roots(variances: list[Fraction]) -> Reals:
 
 
 def _refuse_constant(model: Model, covariates: list[Fraction], traits: list[Fraction]) -> None:
-    named = [*zip(model.terms, covariates, strict=True), *zip(model.traits, traits, strict=True)]
-    constant = [column.name for column, variance in named if variance < _SMALLEST_VARIANCE]
+    names = [*(term.name for term in model.terms), *(trait.name for trait in model.traits)]
+    variances = [*covariates, *traits]
+    constant = [name for name, variance in zip(names, variances, strict=True) if variance < _SMALLEST_VARIANCE]
     if constant:
         raise UsageError(
             f"the same value for all people of the federation: {', '.join(map(repr, constant))}",

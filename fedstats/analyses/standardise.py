@@ -102,16 +102,17 @@ def _product_bound(limits: Limits) -> float:
     return 2.0 * limits.people
 
 
-_WORDS = {"bound": _product_bound, "fraction_bits": 2 * COLUMN_BITS, "words": 2}
+def _exact(*dims: str) -> WideSum:
+    return WideSum(*dims, bound=_product_bound, fraction_bits=2 * COLUMN_BITS, words=2)
 
 
 @dataclass(frozen=True)
 class CrossProducts(Additive):
     """Products of standardised columns over people, at 68 fraction bits; coefficient 0 is the intercept."""
 
-    design: Annotated[Wide, WideSum("coefficient", "coefficient", **_WORDS)]  # type: ignore[arg-type]  # mixed keywords
-    design_trait: Annotated[Wide, WideSum("coefficient", "trait", **_WORDS)]  # type: ignore[arg-type]  # as above
-    trait_squares: Annotated[Wide, WideSum("trait", **_WORDS)]  # type: ignore[arg-type]  # as above
+    design: Annotated[Wide, _exact("coefficient", "coefficient")]
+    design_trait: Annotated[Wide, _exact("coefficient", "trait")]
+    trait_squares: Annotated[Wide, _exact("trait")]
 
 
 @local_step("columns/cross_products@1")

@@ -6,8 +6,9 @@ number of people, and p-values are relative to the observation's own probability
 
 References
 ----------
-Wigginton, Cutler and Abecasis (2005), A note on exact tests of Hardy-Weinberg equilibrium. Graffelman and Moreno (2013),
-The mid p-value in exact tests for Hardy-Weinberg equilibrium. Graffelman and Weir (2016), Testing for Hardy-Weinberg
+Wigginton, Cutler and Abecasis (2005), A note on exact tests of Hardy-Weinberg equilibrium.
+Graffelman and Moreno (2013), The mid p-value in exact tests for Hardy-Weinberg equilibrium.
+Graffelman and Weir (2016), Testing for Hardy-Weinberg
 equilibrium at biallelic genetic markers on the X chromosome.
 """
 
@@ -42,11 +43,19 @@ def exact_p(heterozygous: Counts, homozygous: Counts, other_homozygous: Counts, 
     first = np.exp(np.minimum(log_start - log_observed, np.log1p(TIE)))
     inside = (start >= 0) & (start <= rare)
     other = np.where(inside, _outward_sum(start, -side, rare, people, np.where(inside, first, 0.0)), 0.0)
-    ties = 1.0 + (inside & (first >= 1 - TIE))
+    ties = 1.0 + np.where(
+        start == heterozygous, _equal_neighbours(heterozygous, rare, people), inside & (first >= 1 - TIE)
+    )
     scale = np.exp(log_observed) / total
     at_mode = log_observed >= -TIE
     p = np.where(at_mode, 1.0, scale * (own + other))
-    return np.clip(p - 0.5 * scale * ties if mid else p, 0.0, 1.0)
+    return np.asarray(np.clip(p - 0.5 * scale * ties if mid else p, 0.0, 1.0))
+
+
+def _equal_neighbours(h: Counts, rare: Counts, people: Counts) -> Bools:
+    """Whether a neighbour of the mode is as likely as the mode itself."""
+    ratios = [_ratio(h.astype(np.float64), np.full_like(h, step), rare, people) for step in (2, -2)]
+    return np.asarray(np.maximum(*ratios) >= 1 - TIE)
 
 
 def _ratio(h: Reals, step: Counts, rare: Counts, people: Counts) -> Reals:

@@ -17,7 +17,7 @@ _SMALLEST_PIVOT = 1e-13
 
 
 def cholesky(matrices: Reals) -> Reals:
-    """Lower factors of symmetric matrices, shape (column, column, variant); NaN from the first pivot that is not positive.
+    """Lower factors of symmetric matrices, shape (column, column, variant); NaN from a pivot that is not positive on.
 
     Notes
     -----
@@ -55,7 +55,7 @@ class Correlations:
 
 
 def correlation_matrix(products: Reals) -> tuple[Reals, Reals]:
-    """Correlations from centred cross-products, and the square roots of their diagonal; NaN where a column is constant."""
+    """Correlations from centred cross-products, and roots of their diagonal; NaN where a column is constant."""
     diagonal = np.einsum("aa...->a...", products)
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = np.sqrt(np.where(diagonal > 0, diagonal, np.nan))
@@ -79,11 +79,11 @@ def examine(correlations: Reals, with_genotype: Reals) -> Correlations:
         return Correlations(nothing, nothing, nothing)
     off_diagonal = correlations[np.tril_indices(count, -1)]
     # A covariate that is constant among the called has no correlation; PLINK 2 calls that too high as well.
-    high = ~(np.abs(off_diagonal) <= MOST_CORRELATION).all(axis=0) | ~(np.abs(with_genotype) <= MOST_CORRELATION).all(
+    low = (np.abs(off_diagonal) <= MOST_CORRELATION).all(axis=0) & (np.abs(with_genotype) <= MOST_CORRELATION).all(
         axis=0
     )
     most, invertible = _inflation(correlations, with_genotype)
-    return Correlations(high, ~invertible, ~(most <= MOST_INFLATION))
+    return Correlations(np.asarray(~low), ~invertible, np.asarray(~(most <= MOST_INFLATION)))
 
 
 def _inflation(correlations: Reals, with_genotype: Reals) -> tuple[Reals, Bools]:

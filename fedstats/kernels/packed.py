@@ -13,7 +13,7 @@ coordinator, which runs none, never pays for it.
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from fedstats.kernels import packed_loops as loops
 from fedstats.kernels.simd import LANES
 
 Words = npt.NDArray[np.uint64]
+_T = TypeVar("_T", bound=np.generic)
 
 #: Below this share of people who carry an allele, visiting carriers one by one is cheaper than byte tables.
 CARRIER_SHARE = 0.02
@@ -149,9 +150,9 @@ def missing_cross_products(words: Words, people: Bools, columns: Reals) -> Reals
     return products
 
 
-def _aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+def _aligned(shape: tuple[int, ...], dtype: type[_T]) -> npt.NDArray[_T]:
     """Zeros that start at a multiple of 64 bytes."""
     size = prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(dtype).reshape(shape)
+    return cast("npt.NDArray[_T]", raw[start : start + size].view(dtype).reshape(shape))

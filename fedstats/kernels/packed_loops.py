@@ -92,7 +92,7 @@ def scan_kernel(width: int) -> Callable[[Words, Words, Indices, Fixed, Fixed, in
                         for vector in range(vectors):
                             add_row(target + 64 * vector, source + 64 * vector)
 
-    return scan  # type: ignore[no-any-return]  # numba's decorator is untyped
+    return scan
 
 
 @nb.njit(nogil=True, cache=True)
@@ -146,4 +146,4 @@ def table_kernel(width: int) -> Callable[[HalfWords, Indices, Fixed, Fixed, Half
                         o = 64 * vector
                         add_four_rows((target + o, s0 + o, s1 + o, s2 + o, s3 + o))
 
-    return add  # type: ignore[no-any-return]  # numba's decorator is untyped
+    return add

@@ -8,8 +8,15 @@ so that numba's cache on disk keeps working.
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.core import types
-from numba.extending import intrinsic
+
+# numba gives the types of an intrinsic to its typing function, and the values only to the generator inside:
+# its arguments are named for the reader.
+# ruff: noqa: ARG001
+
+#: numba's decorator, whose types do not know that the typing context is not passed by callers.
+_intrinsic: Any = extending.intrinsic
 
 #: Columns of int64 in one vector: 64 bytes, a cache line.
 LANES = 8
@@ -20,7 +27,7 @@ def _load(builder: Any, address: Any) -> Any:
     return builder.load(builder.inttoptr(address, _VECTOR.as_pointer()), align=64, typ=_VECTOR)
 
 
-@intrinsic
+@_intrinsic
 def add_four_rows(typing_context: Any, addresses: Any) -> Any:
     """Add the vectors at addresses 1 to 4 to the vector at address 0; every address a multiple of 64."""
 
@@ -34,7 +41,7 @@ def add_four_rows(typing_context: Any, addresses: Any) -> Any:
     return types.void(addresses), generate
 
 
-@intrinsic
+@_intrinsic
 def add_row(typing_context: Any, target: Any, source: Any) -> Any:
     """Add the vector at `source` to the vector at `target`; both addresses multiples of 64."""
 
@@ -46,7 +53,7 @@ def add_row(typing_context: Any, target: Any, source: Any) -> Any:
     return types.void(types.intp, types.intp), generate
 
 
-@intrinsic
+@_intrinsic
 def popcount(typing_context: Any, word: Any) -> Any:
     """Number of bits set in a uint64."""
 
@@ -56,7 +63,7 @@ def popcount(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
+@_intrinsic
 def lowest_bit(typing_context: Any, word: Any) -> Any:
     """Position of the lowest bit set in a uint64 that is not zero."""
 

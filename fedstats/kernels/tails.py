@@ -4,7 +4,7 @@ from math import lgamma
 
 import numpy as np
 
-from fedstats.arrays import Reals
+from fedstats.arrays import Counts, Reals
 
 _LN10 = float(np.log(10.0))
 #: Below this p-value the logarithm is computed from a continued fraction; above, from the incomplete beta itself.
@@ -14,7 +14,7 @@ _MOST_TERMS = 400
 _TINY = 1e-300
 
 
-def log10_p_of_t(t: Reals, degrees_of_freedom: Reals) -> Reals:
+def log10_p_of_t(t: Reals, degrees_of_freedom: Reals | Counts) -> Reals:
     """−log10 of the two-sided p-value of Student's t, shape (variant,); NaN where t is, or without degrees of freedom.
 
     Notes

@@ -1,0 +1,50 @@
+"""What the analyses that only count have in common: people, counts of each chunk, and the floor."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from fedstats.analyses.association_rows import WITHHELD
+from fedstats.analyses.genotype_counts import VariantTotals, above_floors, count_variants
+from fedstats.analyses.moments import describe
+from fedstats.analyses.statuses import status
+from fedstats.analyses.variant_filters import filter_variants
+from fedstats.federation import Federation
+from fedstats.step import Rows
+from fedstats.study import Chunk, Model, Study
+
+Columns = Mapping[str, np.ndarray]
+#: The tables of some counted variants of one model.
+Tables = Callable[[Federation, Study, Model, VariantTotals], Mapping[str, Columns]]
+
+
+def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables) -> Iterator[Rows]:
+    """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status."""
+    people = {model.id: describe(federation, model).people for model in study.models}
+
+    def rows(handle: Federation, chunk: Chunk) -> Rows:
+        found: dict[str, Columns] = {}
+        filtered: dict[str, int] = {}
+        for model in study.model(chunk.kind):
+            totals, taken = filter_variants(
+                handle, study, model, count_variants(handle, model, people[model.id], chunk.blocks())
+            )
+            low = ~above_floors(totals, study.floors)
+            made = tables(handle, study, model, totals)
+            found.update({name: _finished(totals, low, columns) for name, columns in made.items()})
+            filtered = {name: filtered.get(name, 0) + count for name, count in taken.items()}
+        return Rows(found, filtered)
+
+    yield from federation.map(rows, chunks)
+
+
+def _finished(totals: VariantTotals, low: np.ndarray, columns: Columns) -> Columns:
+    shown = {name: _withheld(values, low) for name, values in columns.items()}
+    code = np.where(low, status("LOW_MAC"), status("OK")).astype(np.int8)
+    return {"variant": totals.variants, **shown, "STATUS": code}
+
+
+def _withheld(values: np.ndarray, low: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "i":
+        return np.where(low, WITHHELD, values)
+    return np.where(low, np.nan, values)
