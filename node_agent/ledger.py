@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fedstats.errors import Failed
 
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS entries (
 """
 
 Body = Mapping[str, str | int]
+Row = tuple[Any, ...]  # Any: what SQLite gives back is of the type that was stored
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Ledger:
         with self.transaction():
             self._run(statement, *values)
 
-    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+    def rows(self, query: str, *values: object) -> list[Row]:
         """Rows of a query."""
         with self._lock:
             return self.connection.execute(query, values).fetchall()

@@ -173,7 +173,8 @@ def _value(reading: _Reading, name: str, default: object) -> Any:
 def _rule_faults(policy: Policy) -> list[str]:
     faults = [f"[policy] analyses: {name!r} is not one of {', '.join(ANALYSES)}" for name in _strange(policy)]
     known = PRIVACY + PRIVACY_LATER
-    faults += [f"[policy] privacy: {one!r} is not one of {', '.join(known)}" for one in policy.privacy if one not in known]
+    odd = [one for one in policy.privacy if one not in known]
+    faults += [f"[policy] privacy: {one!r} is not one of {', '.join(known)}" for one in odd]
     if policy.approval != "auto":
         faults.append(f"[policy] approval: {policy.approval!r} is not known; this version has 'auto'")
     if policy.max_queries < 0:
@@ -211,12 +212,7 @@ def _in_need_of_reason(policy: Policy) -> list[str]:
 def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> None:
     """Refuse a plan that the policy does not allow; runs before any data are read.
 
-    Parameters
-    ----------
-    coordinator
-        Name, in the roster, of who signed the plan.
-    runs_begun
-        How many other runs have begun here, ever.
+    `coordinator` is the name, in the roster, of who signed the plan; `runs_begun` counts other runs, ever.
 
     Raises
     ------
@@ -253,7 +249,7 @@ def _authorise_floors(policy: Policy, study: Study) -> None:
         if weaker:
             raise refused(entry.name, f"the plan says {theirs:g} where this node's limit is {mine:g}")
     if study.floors.validation and not own.validation:
-        raise refused("preset", "the plan is for validation on public data, and this node's data are not declared public")
+        raise refused("preset", "the plan is for validation on public data, which this node's are not said to be")
 
 
 def refused(rule: str, why: str) -> Refused:

@@ -19,8 +19,7 @@ CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, bo
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, plan TEXT NOT NULL, keys TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE IF NOT EXISTS passes (
   pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, cohort TEXT NOT NULL,
-  domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '', closed INTEGER NOT NULL DEFAULT 0,
-  error TEXT NOT NULL DEFAULT '');
+  domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '', closed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS chunks (
   pass_id TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
   PRIMARY KEY (pass_id, number));
@@ -29,6 +28,7 @@ CREATE TABLE IF NOT EXISTS answers (
   signature BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS locks (
   cohort TEXT NOT NULL, domain TEXT NOT NULL, roster TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (cohort, domain));
+CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
 
@@ -55,8 +55,6 @@ class PassRecord:
         Signed messages of step M as JSON, "" until the work was accepted.
     closed
         The coordinator has the total; spool and secrets are gone.
-    error
-        Code of what failed while it was computed, "" otherwise.
     """
 
     order: PassOrder
@@ -66,7 +64,6 @@ class PassRecord:
     words: int
     accepted: str
     closed: bool
-    error: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class Records:
         if not found:
             return None
         request, kind, signer, body, signature = found[0]
-        return StoredAnswer(str(request), Signed(str(kind), str(signer), _bytes(body), _bytes(signature)))
+        return StoredAnswer(str(request), Signed(str(kind), str(signer), body, signature))
 
     def keep_answer(self, key: str, request: str, answer: Signed) -> None:
         """Store what is about to be answered."""
@@ -112,7 +109,7 @@ class Records:
     def plan(self, digest: str) -> Plan | None:
         """A proposed plan by its digest."""
         found = self.ledger.rows("SELECT body FROM plans WHERE digest = ?", digest)
-        return decode(Plan, _bytes(found[0][0])) if found else None
+        return decode(Plan, found[0][0]) if found else None
 
     def begin_run(self, run: str, plan: str) -> None:
         """Fix the plan of a run."""
@@ -126,7 +123,7 @@ class Records:
 
     def runs_begun(self, but: str) -> int:
         """How many runs have begun, one left out."""
-        return _count(self.ledger.rows("SELECT count(*) FROM runs WHERE run <> ?", but))
+        return int(self.ledger.rows("SELECT count(*) FROM runs WHERE run <> ?", but)[0][0])
 
     def keep_run_keys(self, run: str, keys: Sequence[Signed]) -> None:
         """Store every node's channel key of a run."""
@@ -158,8 +155,13 @@ class Records:
         return self._passes("cohort = ? AND domain = ?", cohort, domain)
 
     def unfinished(self) -> list[PassRecord]:
-        """Passes whose work was accepted, is not whole on disk, and did not fail."""
-        return self._passes("accepted <> '' AND state = ? AND error = ''", PassState.READY.value)
+        """Passes whose work was accepted, and that nobody committed, closed or abandoned since."""
+        return self._passes("accepted <> '' AND closed = 0 AND state = ?", PassState.READY.value)
+
+    def finished(self) -> list[str]:
+        """Passes that are closed or abandoned, and so need no words or secrets."""
+        query = "SELECT pass_id FROM passes WHERE closed = 1 OR state = ?"
+        return [str(found) for (found,) in self.ledger.rows(query, PassState.ABANDONED.value)]
 
     def set_state(self, pass_id: str, state: PassState) -> None:
         """Move a pass to a state that `pass_state.advance` allowed."""
@@ -169,9 +171,13 @@ class Records:
         """Step M: the work is accepted, with every node's signature of the transcript."""
         self.ledger.write("UPDATE passes SET accepted = ? WHERE pass_id = ?", signed_to_text(signatures), pass_id)
 
-    def set_error(self, pass_id: str, code: str) -> None:
-        """The work of a pass failed."""
-        self.ledger.write("UPDATE passes SET error = ? WHERE pass_id = ?", code, pass_id)
+    def abandon_id(self, pass_id: str) -> None:
+        """Refuse a pass from now on, whether it was ever opened or not."""
+        self.ledger.write("INSERT OR IGNORE INTO abandoned VALUES (?)", pass_id)
+
+    def is_abandoned(self, pass_id: str) -> bool:
+        """Whether a pass was given up."""
+        return bool(self.ledger.rows("SELECT 1 FROM abandoned WHERE pass_id = ?", pass_id))
 
     def close_pass(self, pass_id: str) -> None:
         """The pass is over."""
@@ -179,19 +185,18 @@ class Records:
 
     def _passes(self, where: str, *values: object) -> list[PassRecord]:
         # `where` is one of the constants of this class; values are bound.
-        query = f"SELECT body, state, cohort, domain, words, accepted, closed, error FROM passes WHERE {where}"  # noqa: S608
+        query = f"SELECT body, state, cohort, domain, words, accepted, closed FROM passes WHERE {where}"  # noqa: S608
         return [
             PassRecord(
-                order=decode(PassOrder, _bytes(body)),
+                order=decode(PassOrder, body),
                 state=PassState(str(state)),
                 cohort=str(cohort),
                 domain=str(domain),
-                words=_int(words),
+                words=words,
                 accepted=str(accepted),
                 closed=bool(closed),
-                error=str(error),
             )
-            for body, state, cohort, domain, words, accepted, closed, error in self.ledger.rows(query, *values)
+            for body, state, cohort, domain, words, accepted, closed in self.ledger.rows(query, *values)
         ]
 
     def add_chunk(self, pass_id: str, chunk: ChunkRecord) -> None:
@@ -202,7 +207,7 @@ class Records:
     def chunks(self, pass_id: str) -> list[ChunkRecord]:
         """Chunks of a pass, in order."""
         query = "SELECT number, length, sha256 FROM chunks WHERE pass_id = ? ORDER BY number"
-        return [ChunkRecord(_int(n), _int(length), str(h)) for n, length, h in self.ledger.rows(query, pass_id)]
+        return [ChunkRecord(n, length, str(h)) for n, length, h in self.ledger.rows(query, pass_id)]
 
     def lock(self, cohort: str, domain: str) -> Lock | None:
         """With whom a cohort was answered."""
@@ -216,6 +221,10 @@ class Records:
     def keep_blob(self, sha256: str, run: str, purpose: str, length: int) -> None:
         """A blob is whole and synced on disk."""
         self.ledger.write("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)", sha256, run, purpose, length)
+
+    def drop_blob(self, sha256: str) -> None:
+        """A blob is not needed any more."""
+        self.ledger.write("DELETE FROM blobs WHERE sha256 = ?", sha256)
 
     def has_blob(self, sha256: str) -> bool:
         """Whether a blob is on disk."""
@@ -231,19 +240,3 @@ def signed_from_text(text: str) -> tuple[Signed, ...]:
     """Signed messages that JSON holds."""
     found = json.loads(text) if text else []
     return tuple(Signed(kind, signer, bytes.fromhex(body), bytes.fromhex(sig)) for kind, signer, body, sig in found)
-
-
-def _bytes(value: object) -> bytes:
-    if not isinstance(value, bytes):
-        raise TypeError("the ledger holds a value of another type than it was given")
-    return value
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError("the ledger holds a value of another type than it was given")
-    return value
-
-
-def _count(rows: list[tuple[object, ...]]) -> int:
-    return _int(rows[0][0])

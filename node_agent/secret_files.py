@@ -4,6 +4,7 @@ Files of mode 0600 in a folder of mode 0700, marked so that backup programs leav
 outlives its pass would open what was masked with it.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,3 +66,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def run_secret(run: str) -> str:
+    """File of the secret of a run; the run's id is hashed, for it came from outside."""
+    return f"run-{hashlib.sha256(run.encode()).hexdigest()}"
+
+
+def pass_secret(pass_id: str) -> str:
+    """File of what is kept of a pass from S to R."""
+    return f"pass-{hashlib.sha256(pass_id.encode()).hexdigest()}"
+
+
+def ready_secret(pass_id: str) -> str:
+    """File of what is kept of a pass from R to its end."""
+    return f"ready-{hashlib.sha256(pass_id.encode()).hexdigest()}"

@@ -93,7 +93,16 @@ class Spool:
         except FileNotFoundError:
             whole = False
         if not whole:
-            raise Failed("a stored chunk is not the one that was recorded; the pass must be abandoned", code="SPOOL_DAMAGED")
+            raise Failed(
+                "a stored chunk is not the one that was recorded; the pass must be abandoned", code="SPOOL_DAMAGED"
+            )
+
+    def digest(self, pass_id: str) -> str:
+        """SHA-256, in hexadecimal, of all recorded bytes of a pass."""
+        hashed = hashlib.sha256()
+        for piece in self.read(pass_id, 0, self.ready_bytes(pass_id)):
+            hashed.update(piece)
+        return hashed.hexdigest()
 
     def delete(self, pass_id: str) -> None:
         """Remove the words of a pass that is over."""

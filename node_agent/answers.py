@@ -1,0 +1,74 @@
+"""One answer to one ask: stored before it leaves, given again with the same bytes, refused to any other content."""
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from fedstats.errors import ProtocolRefused
+from fedstats.identity.signing import Signed, open_signed
+from node_agent.node import Node
+
+D = TypeVar("D")
+
+
+def opened(node: Node, signed: Signed, kind: type[D]) -> D:
+    """The order of a message that a permitted coordinator signed."""
+    if signed.signer not in node.keys.coordinators:
+        raise ProtocolRefused(
+            f"the message is signed by {signed.signer[:16]}..., who may not ask here; nothing was sent.",
+            code="WRONG_SIGNER",
+        )
+    return open_signed(signed, kind.__name__, kind, signed.signer)
+
+
+def coordinator_name(node: Node, signed: Signed) -> str:
+    """Who signed, as the roster calls them."""
+    return node.keys.coordinators[signed.signer].name
+
+
+def request_digest(signed: Signed) -> str:
+    """SHA-256, in hexadecimal, of the exact bytes of an order."""
+    return hashlib.sha256(signed.body).hexdigest()
+
+
+def stored_answer(node: Node, key: str, signed: Signed) -> Signed | None:
+    """What was answered to this very order; None where nothing was.
+
+    Raises
+    ------
+    ProtocolRefused
+        Code CONFLICT: the key was used with another order.
+    """
+    stored = node.records.answer(key)
+    if stored is None:
+        return None
+    if stored.request != request_digest(signed):
+        raise ProtocolRefused(
+            "this was asked before with other content; the first answer stands, and nothing new was sent.",
+            code="CONFLICT",
+        )
+    return stored.answer
+
+
+def answer_once(node: Node, key: str, signed: Signed, make: Callable[[], Signed], step: str = "") -> Signed:
+    """The stored answer to an order, or a new one that is durable before it is returned.
+
+    `key` is what may be answered once: the kind of the ask and its run or pass. `make` checks the order, writes its
+    records and gives the answer, all in one transaction. `step` is the protocol's letter, for the crash points.
+    """
+    stored = stored_answer(node, key, signed)
+    if stored is not None:
+        return stored
+    node.crash(f"before:{step}")
+    with node.ledger.transaction():
+        # Two calls with one key may have come together; only one of them gets here first.
+        stored = stored_answer(node, key, signed)
+        if stored is not None:
+            return stored
+        answer = make()
+        request = request_digest(signed)
+        node.records.keep_answer(key, request, answer)
+        answered = hashlib.sha256(answer.body).hexdigest()
+        node.ledger.append("answered", {"key": key, "order": signed.kind, "request": request, "answer": answered})
+    node.crash(f"after:{step}")
+    return answer

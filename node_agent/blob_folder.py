@@ -1,0 +1,68 @@
+"""Blobs that coordinators put here: the panel, the list of variants, lists of people, the asks of a pass."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedstats.errors import Failed, ProtocolRefused
+from fedstats.identity.checks import is_hex
+from fedstats.wire.blobs import PURPOSES
+from fedstats.wire.messages import BlobOrder
+from node_agent.records import Records
+from node_agent.secret_files import sync_folder
+
+LARGEST_BLOB = 1 << 30
+
+
+@dataclass(frozen=True)
+class BlobFolder:
+    """The folder of blobs of one agent; a blob's name is the SHA-256 of its bytes."""
+
+    folder: Path
+    records: Records
+
+    def store(self, order: BlobOrder, data: bytes) -> None:
+        """Keep a blob durably, once it is the one that was announced."""
+        check_announced(order)
+        if len(data) != order.length or hashlib.sha256(data).hexdigest() != order.sha256:
+            raise ProtocolRefused("a blob is not the one that was announced", code="DAMAGED_BLOB")
+        if self.records.has_blob(order.sha256):
+            return
+        try:
+            self._write(order.sha256, data)
+        except OSError as error:
+            raise Failed(f"a blob cannot be written ({error.strerror})", code="DISK_FULL") from error
+        self.records.keep_blob(order.sha256, order.run, order.purpose, order.length)
+
+    def read(self, sha256: str, what: str) -> bytes:
+        """Bytes of a blob; `what` says in an error what is missing."""
+        if not self.records.has_blob(sha256):
+            raise ProtocolRefused(f"{what} was not put at this node before it was used", code="NO_BLOB")
+        return (self.folder / sha256).read_bytes()
+
+    def delete(self, sha256: str) -> None:
+        """Forget a blob that no pass needs any more."""
+        self.records.drop_blob(sha256)
+        (self.folder / sha256).unlink(missing_ok=True)
+
+    def _write(self, sha256: str, data: bytes) -> None:
+        draft = self.folder / f"{sha256}.part"
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.folder / sha256)
+        sync_folder(self.folder)
+
+
+def check_announced(order: BlobOrder) -> None:
+    """Refuse a blob of another purpose or size than there are, before its bytes are taken in."""
+    if order.purpose not in PURPOSES or not is_hex(order.sha256, 32) or not 0 <= order.length <= LARGEST_BLOB:
+        raise ProtocolRefused("the announcement of a blob has another purpose, digest or size", code="MALFORMED")
+
+
+def open_blobs(folder: Path, records: Records) -> BlobFolder:
+    """The folder, made where it is new."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return BlobFolder(folder, records)

@@ -1,0 +1,163 @@
+"""Data sets bound to panels, and the cohorts of the models of a plan: a cache that may be dropped at any time."""
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from fedstats.arrays import Bools, Indices
+from fedstats.cohort import Cohort
+from fedstats.dataset import Dataset, cohort_of
+from fedstats.errors import ProtocolRefused, UsageError
+from fedstats.genotypes import PackedBlock
+from fedstats.planning.panel import Panel
+from fedstats.planning.people_lists import read_people
+from fedstats.planning.survey import column_of
+from fedstats.study import Model
+from fedstats.wire.blobs import panel_from_bytes, variants_from_bytes
+from fedstats.wire.messages import Plan
+from node_agent.blob_folder import BlobFolder
+from node_agent.datasets.load import LoadedDataset, RegisteredDataset
+
+V = TypeVar("V")
+
+#: Entries kept of each kind; a run needs one panel, one list, and a cohort a model.
+_KEPT = 64
+
+
+class _NoGenotypes:
+    """No blocks at all."""
+
+    def block(self, variants: Indices) -> PackedBlock:
+        """Refuse: nothing that is asked before a panel came reads genotypes."""
+        raise ProtocolRefused(f"{len(variants)} variants were asked before there was a panel", code="NO_BLOB")
+
+
+@dataclass(frozen=True)
+class BoundPanel:
+    """A panel with one data set in its order."""
+
+    panel: Panel
+    loaded: LoadedDataset
+
+
+@dataclass
+class Cohorts:
+    """What steps are given to work on.
+
+    Attributes
+    ----------
+    registered
+        Data sets by id, checked at start.
+    blobs
+        Panels and lists.
+    key
+        Secret of this node, under which the ledger names cohorts.
+    """
+
+    registered: Mapping[str, RegisteredDataset]
+    blobs: BlobFolder
+    key: bytes = field(repr=False)
+    _cache: dict[tuple[str, ...], object] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def dataset(self, name: str) -> RegisteredDataset:
+        """A data set by its id."""
+        if name not in self.registered:
+            known = ", ".join(self.registered)
+            raise UsageError(f"there is no data set {name!r}; there is {known}", code="UNKNOWN_DATASET")
+        return self.registered[name]
+
+    def unbound(self, name: str) -> Dataset:
+        """A data set without genotypes, for questions about people and columns."""
+        found = self.dataset(name)
+        people = found.fileset.people
+        return Dataset(people.family_ids, people.individual_ids, found.sex, found.columns, _NoGenotypes())
+
+    def bound(self, dataset: str, panel: str) -> BoundPanel:
+        """A data set in the order of a panel that was put here."""
+
+        def make() -> BoundPanel:
+            read = panel_from_bytes(self.blobs.read(panel, "the variant panel"))
+            return BoundPanel(read, self.dataset(dataset).bind(read))
+
+        return self._kept(("bound", dataset, panel), make)
+
+    def of_plan(self, plan: Plan) -> Dataset:
+        """The data set of a plan."""
+        return self.bound(plan.dataset, plan.panel).loaded.dataset
+
+    def variants(self, plan: Plan) -> Indices:
+        """Panel indices that a run may touch."""
+
+        def make() -> Indices:
+            size = len(self.bound(plan.dataset, plan.panel).panel)
+            return variants_from_bytes(self.blobs.read(plan.variants, "the list of variants"), size)
+
+        return self._kept(("variants", plan.panel, plan.variants), make)
+
+    def allowed(self, plan: Plan) -> Bools:
+        """Who may be used by a run, shape (person,)."""
+
+        def make() -> Bools:
+            lists = plan.request.people
+            people = read_people(self.blobs.read(lists, "the lists of people") if lists else b"")
+            return people.allowed(self.of_plan(plan))
+
+        return self._kept(("allowed", plan.dataset, plan.panel, plan.request.people), make)
+
+    def cohort(self, plan: Plan, digest: str, model: Model) -> Cohort:
+        """The cohort of a model of a plan with this digest, without genotypes."""
+        return self._kept(
+            ("cohort", digest, model.id), lambda: cohort_of(self.of_plan(plan), model, self.allowed(plan))
+        )
+
+    def name_of(self, plan: Plan, digest: str, model: Model) -> str:
+        """Keyed digest of who is in a cohort: the same people have the same name in every version of the data."""
+        return self._kept(
+            ("name", digest, model.id),
+            lambda: people_name(self.key, self.of_plan(plan), self.cohort(plan, digest, model).people),
+        )
+
+    def check_columns(self, plan: Plan) -> None:
+        """Refuse a plan that names columns which the data set lacks."""
+        dataset = self.of_plan(plan)
+        wanted = {column for model in plan.study.models for column in columns_of(model)}
+        lacking = sorted(name for name in wanted if column_of(dataset, name) is None)
+        if lacking:
+            raise UsageError(f"the data set has no column {', '.join(map(repr, lacking))}", code="NO_COLUMN")
+
+    def check_available(self, plan: Plan) -> None:
+        """Refuse a list of variants with one that the data set lacks."""
+        lacking = int((~self.bound(plan.dataset, plan.panel).loaded.availability.present[self.variants(plan)]).sum())
+        if lacking:
+            raise ProtocolRefused(f"{lacking} variants of the run are not in the data set", code="NO_VARIANT")
+
+    def _kept(self, key: tuple[str, ...], make: Callable[[], V]) -> V:
+        with self._lock:
+            if key not in self._cache:
+                while len(self._cache) >= _KEPT:
+                    self._cache.pop(next(iter(self._cache)))
+                self._cache[key] = make()
+            return self._cache[key]  # type: ignore[return-value]  # a key is made by one caller, of one type
+
+
+def columns_of(model: Model) -> set[str]:
+    """Columns that a model reads."""
+    return {trait.name for trait in model.traits} | {term.column for term in (*model.terms, *model.local_terms)}
+
+
+def people_name(key: bytes, dataset: Dataset, people: Bools) -> str:
+    """HMAC-SHA256, in hexadecimal, of the sorted identifiers of some people."""
+    chosen = np.flatnonzero(people)
+    pairs = sorted(
+        f"{family}\t{individual}"
+        for family, individual in zip(
+            dataset.family_ids[chosen].tolist(), dataset.individual_ids[chosen].tolist(), strict=True
+        )
+    )
+    return hmac.new(key, "\n".join(pairs).encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,266 @@
+"""node.toml: the settings of one agent, read once and frozen; all faults of the file are listed at once.
+
+    [node]
+    name = "FI"                           # as in roster.toml
+    listen = "127.0.0.1:7401"             # loopback only where the roster is a sandbox's
+    state = "state"                       # keys, ledger, secrets, spool: a local disk, for this agent alone
+    roster = "roster.toml"                # cards of the coordinators lie beside it
+    threads = 0                           # threads that compute; 0 = all cores; FEDSTATS_THREADS stands over it
+
+    [[dataset]]
+    id = "demo"
+    genotypes = "genotypes.bed"           # .bim and .fam beside it
+    build = "GRCh37"
+    phenotypes = "phenotypes.tsv"         # optional, as is everything below
+    covariates = "covariates.tsv"
+    loadings_sha256 = "..."               # of the loadings that the PC columns were projected with
+    public = false                        # true: anybody may have these data
+
+    [policy]                              # see `policy`
+
+Relative paths are relative to the file that names them. Below `state` lie
+
+    identity.key, tls.key, tls.crt        the keys of this node
+    ledger.sqlite, agent.lock, agent.log, cohort.key
+    secrets/, spool/, blobs/
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedstats.errors import ConfigError
+from fedstats.identity.checks import is_hex, key_faults, name_faults, repeated
+from fedstats.identity.roster import Roster, read_roster
+from node_agent.policy import Policy, read_policy
+
+THREADS_VARIABLE = "FEDSTATS_THREADS"
+
+_NODE = ("name", "listen", "state", "roster", "threads")
+_NODE_NEEDED = ("name", "listen", "state", "roster")
+_DATASET = ("id", "genotypes", "build", "phenotypes", "covariates", "loadings_sha256", "public")
+_DATASET_NEEDED = ("id", "genotypes", "build")
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """A [[dataset]] table; paths are absolute."""
+
+    id: str
+    genotypes: Path
+    build: str
+    phenotypes: Path | None = None
+    covariates: Path | None = None
+    loadings_sha256: str = ""
+    public: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that node.toml says; paths are absolute."""
+
+    name: str
+    host: str
+    port: int
+    state: Path
+    roster_path: Path
+    roster: Roster
+    threads: int
+    datasets: tuple[DatasetSettings, ...]
+    policy: Policy
+
+    @property
+    def identity_key(self) -> Path:
+        """The Ed25519 key that signs everything."""
+        return self.state / "identity.key"
+
+    @property
+    def tls_key(self) -> Path:
+        """Key of the TLS leaf."""
+        return self.state / "tls.key"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """The TLS leaf."""
+        return self.state / "tls.crt"
+
+    @property
+    def cards(self) -> Path:
+        """The folder of peers' cards."""
+        return self.roster_path.parent
+
+
+@dataclass
+class _Reading:
+    """A file while it is read: where relative paths start, and what was found wrong so far."""
+
+    folder: Path
+    faults: list[str] = field(default_factory=list)
+
+    def text(self, table: Mapping[str, Any], key: str, where: str) -> str:
+        """A text that must not be empty where it stands; "" where it is absent."""
+        value = table.get(key, "")
+        if key in table and (not isinstance(value, str) or not value.strip()):
+            self.faults.append(f"{where}: {key} must be a text")
+            return ""
+        return str(value)
+
+    def path(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
+        """A path, relative to the file; None where it is absent."""
+        value = self.text(table, key, where)
+        return Path(os.path.normpath(self.folder / value)) if value else None
+
+    def file(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
+        """A path where a file must lie."""
+        found = self.path(table, key, where)
+        if found is not None and not found.is_file():
+            self.faults.append(f"{where}: {key}: there is no file {table[key]!r}")
+        return found
+
+
+def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings of an agent from its node.toml.
+
+    Raises
+    ------
+    ConfigError
+        Every fault of the file and of the roster that it names.
+    """
+    table = _load(path)
+    reading = _Reading(path.absolute().parent)
+    reading.faults += key_faults(table, ("node", "dataset", "policy"), ("node", "dataset", "policy"), path.name)
+    node = _table(reading, table.get("node", {}), "[node]")
+    policy, policy_faults = read_policy(_table(reading, table.get("policy", {}), "[policy]"))
+    host, port = _listen(reading, node)
+    roster_path = reading.file(node, "roster", "[node]")
+    roster = _roster(reading, roster_path)
+    datasets = _datasets(reading, table.get("dataset", []))
+    threads = _threads(reading, node, environment)
+    _node_faults(reading, node)
+    reading.faults += policy_faults
+    state = reading.path(node, "state", "[node]")
+    if roster is not None:
+        reading.faults += _sandbox_faults(roster, str(node.get("name", "")), host, policy, datasets)
+    if reading.faults or roster is None or state is None or roster_path is None:
+        raise ConfigError(path.name, reading.faults, code="BAD_CONFIG")
+    return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, policy)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(path.name, [f"it cannot be read: {error.strerror}"], code="BAD_CONFIG") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(path.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
+
+
+def _table(reading: _Reading, value: object, where: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    reading.faults.append(f"{where} must be a table")
+    return {}
+
+
+def _node_faults(reading: _Reading, node: Mapping[str, Any]) -> None:
+    reading.faults += key_faults(node, _NODE, _NODE_NEEDED, "[node]")
+    if "name" in node:
+        reading.faults += name_faults(node["name"], "[node]")
+
+
+def _listen(reading: _Reading, node: Mapping[str, Any]) -> tuple[str, int]:
+    """Host and port; a fault where they are none."""
+    text = reading.text(node, "listen", "[node]")
+    host, _, port = text.rpartition(":")
+    if not text:
+        return "", 0
+    if not host or not port.isdecimal() or int(port) > 65535:
+        reading.faults.append(f"[node]: listen: {text!r} is not an address and a port, as in 127.0.0.1:7401")
+        return "", 0
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _roster(reading: _Reading, path: Path | None) -> Roster | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_roster(path)
+    except ConfigError as error:
+        reading.faults += [f"{error.subject}: {fault}" for fault in error.faults]
+        return None
+
+
+def _threads(reading: _Reading, node: Mapping[str, Any], environment: Mapping[str, str]) -> int:
+    """Number of threads that compute: the environment's, else the file's, else one a core."""
+    wanted: object = node.get("threads", 0)
+    if environment.get(THREADS_VARIABLE):
+        text = environment[THREADS_VARIABLE]
+        wanted = int(text) if text.isdecimal() else text
+    if type(wanted) is not int or wanted < 0:
+        reading.faults.append(f"[node]: threads must be a whole number, 0 for all cores (or {THREADS_VARIABLE})")
+        return 1
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def _datasets(reading: _Reading, tables: object) -> tuple[DatasetSettings, ...]:
+    if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
+        reading.faults.append("data sets must be written as tables [[dataset]], at least one")
+        return ()
+    found = [one for n, table in enumerate(tables, 1) if (one := _dataset(reading, table, f"dataset {n}")) is not None]
+    reading.faults += [f"the data set id {one!r} occurs twice" for one in repeated(dataset.id for dataset in found)]
+    return tuple(found)
+
+
+def _dataset(reading: _Reading, table: Mapping[str, Any], where: str) -> DatasetSettings | None:
+    before = len(reading.faults)
+    reading.faults += key_faults(table, _DATASET, _DATASET_NEEDED, where)
+    if "id" in table:
+        reading.faults += name_faults(table["id"], where)
+    build = reading.text(table, "build", where)
+    genotypes = reading.file(table, "genotypes", where)
+    if genotypes is not None and genotypes.suffix != ".bed":
+        reading.faults.append(f"{where}: genotypes: {genotypes.suffix!r} files cannot be read; PLINK 1 .bed files can")
+    phenotypes = reading.file(table, "phenotypes", where)
+    covariates = reading.file(table, "covariates", where)
+    loadings, public = table.get("loadings_sha256", ""), table.get("public", False)
+    if loadings != "" and not is_hex(loadings, 32):
+        reading.faults.append(f"{where}: loadings_sha256 must be 64 lower-case hexadecimal digits")
+    if not isinstance(public, bool):
+        reading.faults.append(f"{where}: public must be true or false")
+    if len(reading.faults) > before or genotypes is None:
+        return None
+    return DatasetSettings(table["id"], genotypes, build, phenotypes, covariates, loadings, public)
+
+
+def _sandbox_faults(
+    roster: Roster, name: str, host: str, policy: Policy, datasets: tuple[DatasetSettings, ...]
+) -> list[str]:
+    """What roster, address, policy and data together must not be."""
+    faults = []
+    names = [node.name for node in roster.content.nodes]
+    if name and name not in names:
+        faults.append(f"[node]: the roster has no node {name!r}; its nodes are {', '.join(names)}")
+    sandbox = roster.content.sandbox
+    if sandbox and host and not is_loopback(host):
+        faults.append(f"[node]: listen: a sandbox roster is good on loopback only, and {host} is not")
+    known = [one.name for one in roster.content.coordinators]
+    strangers = [one for one in policy.coordinators if one not in known]
+    faults += [f"[policy] coordinators: the roster has no coordinator {one!r}" for one in strangers]
+    if policy.validation and not sandbox:
+        faults.append("[policy] preset = 'validation' needs a roster marked sandbox = true")
+    if policy.validation:
+        private = [dataset.id for dataset in datasets if not dataset.public]
+        faults += [f"[policy] preset = 'validation' needs public = true in data set {one!r}" for one in private]
+    return faults

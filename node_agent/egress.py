@@ -1,0 +1,99 @@
+"""THE way out of this node: nothing computed from data leaves except through `release`, one screen to read.
+
+1 authorise · 2 load · 3 compute · 4 review · 5 protect · 6 record; then it may be fetched, from the spool only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fedstats.additive import Limits
+from fedstats.arrays import Indices
+from fedstats.cohort import Cohort
+from fedstats.dataset import Dataset, with_block
+from fedstats.fixed_point import encode
+from fedstats.privacy.conceal import Conceal
+from fedstats.privacy.transcript import with_check_word
+from fedstats.step import Step, from_arrays
+from fedstats.study import Block, Floors, Model
+from fedstats.wire.contribution import Contribution
+from node_agent.disclosure import review
+
+Load = Callable[[], tuple[Dataset, Cohort]]
+Record = Callable[[int, bytes], None]
+#: Calls functions, perhaps several at a time, and gives their results in order.
+InOrder = Callable[[Iterable[Callable[[], Contribution]]], Iterator[Contribution]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pass to compute.
+
+    Attributes
+    ----------
+    authorise
+        Raises Refused where policy, plan or lock do not allow this pass.
+    load
+        The data set and the cohort of the model.
+    step, model, floors
+        What runs, on whom, above which floors (this node's own).
+    asks
+        For each block the panel indices, or None, and the parameters by name.
+    first_words
+        Where each ask's words start in the layout.
+    conceal, transcript, node_index
+        The setting's protection; what check words are made from; this node's place in the run roster.
+    """
+
+    authorise: Callable[[], None]
+    load: Load
+    step: Step[Any, Any]
+    model: Model
+    floors: Floors
+    asks: tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
+    first_words: tuple[int, ...]
+    conceal: Conceal
+    transcript: str
+    node_index: int
+
+
+def release(job: Job, done: int, in_order: InOrder, record: Record) -> None:
+    """Compute, protect and record the asks of a pass from number `done` on; what was recorded is never made again.
+
+    Raises
+    ------
+    Refused
+        Policy or a floor says no; nothing of the ask at hand was recorded or sent.
+    Failed
+        It could not be recorded; then nothing leaves.
+    """
+    # 1 Authorise, before any data are read: parameters are attack surface.
+    job.authorise()
+    for _, arrays in job.asks:
+        job.step.admissible(from_arrays(job.step.parameters, arrays), job.floors)
+    # 2 Load
+    dataset, cohort = job.load()
+    # 3 to 5, several blocks at a time
+    todo = range(done, len(job.asks))
+    contributions = in_order(partial(_protected, job, dataset, cohort, number) for number in todo)
+    # 6 Record, in order, durably, before anything of it can be fetched
+    for number, contribution in zip(todo, contributions, strict=True):
+        record(number, contribution.to_bytes())
+
+
+def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contribution:
+    variants, arrays = job.asks[number]
+    parameters = from_arrays(job.step.parameters, arrays)
+    # 3 Compute
+    block = None if variants is None else Block(variants)
+    at_hand = cohort if variants is None else with_block(cohort, dataset, variants)
+    found = job.step(at_hand, parameters)
+    # 4 Review
+    review(found, cohort, job.model, job.floors)
+    # 5 Protect: integers modulo 2^64, a check word, masks
+    words = encode(found, job.step.sizes(job.model, parameters, block), Limits())
+    checked = with_check_word(words, job.transcript, number, job.node_index)
+    return Contribution(job.first_words[number], job.conceal.apply(checked, job.first_words[number]))

@@ -1,0 +1,250 @@
+"""A node with its keys, its ledger and its data: what stays in memory while the agent runs."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedstats.errors import ConfigError, Failed, FaultyInput, FedstatsError, UsageError
+from fedstats.identity.card import Card, read_card
+from fedstats.identity.keys import Identity, Leaf, load_identity, load_leaf, write_secret
+from fedstats.identity.roster import Roster, roster_digest
+from fedstats.identity.signing import Signed, sign
+from fedstats.privacy.masking_node import Party
+from node_agent.blob_folder import BlobFolder, open_blobs
+from node_agent.cohorts import Cohorts
+from node_agent.config import DatasetSettings, Settings
+from node_agent.crash import CrashPoint, crash_points
+from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
+from node_agent.ledger import Ledger, open_ledger
+from node_agent.policy import Policy
+from node_agent.records import TABLES, Records
+from node_agent.secret_files import SecretFiles, open_secret_files
+from node_agent.spool import Spool, open_spool
+from node_agent.work import Workers
+
+#: File systems over a network, on which SQLite's write-ahead log loses what it promised.
+_NETWORK = ("nfs", "cifs", "smb", "afs", "lustre", "beegfs", "gpfs", "ceph", "gluster", "9p", "fuse.sshfs", "fuse.gl")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a node, and the cards of the coordinators that may ask, by identity."""
+
+    identity: Identity = field(repr=False)
+    leaf: Leaf = field(repr=False)
+    coordinators: Mapping[str, Card]
+
+
+@dataclass(frozen=True)
+class Node:
+    """All that a handler needs; made once, by `open_node`."""
+
+    settings: Settings
+    keys: Keys
+    party: Party
+    ledger: Ledger
+    records: Records
+    secrets: SecretFiles
+    spool: Spool
+    blobs: BlobFolder
+    cohorts: Cohorts
+    workers: Workers
+    crash: CrashPoint
+    lock_file: int
+
+    @property
+    def name(self) -> str:
+        """The name in the roster."""
+        return self.settings.name
+
+    @property
+    def policy(self) -> Policy:
+        """What this institution allows."""
+        return self.settings.policy
+
+    @property
+    def roster(self) -> Roster:
+        """The federation roster beside node.toml."""
+        return self.settings.roster
+
+    @property
+    def roster_digest(self) -> str:
+        """Digest of the federation roster."""
+        return roster_digest(self.roster)
+
+    def signed(self, document: object) -> Signed:
+        """An answer of this node; its kind is the name of its class."""
+        return sign(self.keys.identity, type(document).__name__, document)
+
+    def close(self) -> None:
+        """End the threads, then the ledger, then let another agent have the folder."""
+        self.workers.stop()
+        self.ledger.close()
+        os.close(self.lock_file)
+
+
+def read_keys(settings: Settings) -> Keys:
+    """Keys and cards, checked against the roster.
+
+    Raises
+    ------
+    ConfigError
+        With every fault: keys that are not the roster's, no card of a coordinator that may ask.
+    """
+    faults: list[str] = []
+    identity = leaf = None
+    try:
+        identity = load_identity(settings.identity_key)
+        leaf = load_leaf(settings.tls_key, settings.tls_certificate)
+    except OSError as error:
+        faults.append(f"keys: {Path(str(error.filename)).name} is not in the state folder; run 'fedstats-node init'")
+    except UsageError as error:
+        faults.append(f"keys: {error.message}")
+    mine = settings.roster.node(settings.name).identity
+    if identity is not None and identity.public_hex != mine:
+        faults.append(f"keys: identity.key is not the identity that the roster has for {settings.name}")
+    coordinators, card_faults = _coordinators(settings)
+    faults += card_faults
+    if faults or identity is None or leaf is None:
+        raise ConfigError("the state folder", faults, code="BAD_KEYS")
+    return Keys(identity, leaf, coordinators)
+
+
+def _coordinators(settings: Settings) -> tuple[dict[str, Card], list[str]]:
+    """Cards of permitted coordinators by identity, and what is wrong with them."""
+    found: dict[str, Card] = {}
+    faults = []
+    for one in settings.roster.content.coordinators:
+        if settings.policy.coordinators and one.name not in settings.policy.coordinators:
+            continue
+        path = settings.cards / f"{one.name}.card"
+        if not path.is_file():
+            continue
+        try:
+            card = read_card(path)
+        except FaultyInput as error:
+            faults += [f"{path.name}: {fault}" for fault in error.faults]
+            continue
+        if card.identity != one.identity or card.role != "coordinator":
+            faults.append(f"{path.name}: it is not the card of the coordinator that the roster names")
+        found[one.identity] = card
+    if not found and not faults:
+        faults.append("no coordinator's card lies beside the roster: nobody could connect; use 'fedstats-node trust'")
+    return found, faults
+
+
+def check_state_folder(state: Path) -> None:
+    """Refuse a state folder on a network file system, where a ledger may lose what it acknowledged."""
+    kind = file_system_of(state, Path("/proc/self/mounts").read_text())
+    if kind.startswith(_NETWORK):
+        raise ConfigError(
+            "node.toml",
+            [f"[node]: state lies on a {kind} file system; the ledger must not lose anything and needs a local disk"],
+            code="NETWORK_DISK",
+        )
+
+
+def file_system_of(path: Path, mounts: str) -> str:
+    """Kind of the file system that a path lies on, from the text of /proc/mounts."""
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        _, point, found, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        if path.is_relative_to(point) and len(point) >= best:
+            best, kind = len(point), found
+    return kind
+
+
+def register(settings: Settings) -> dict[str, RegisteredDataset]:
+    """Check every data set; the faults of all of them are raised together."""
+    registered: dict[str, RegisteredDataset] = {}
+    faults: list[str] = []
+    for one in settings.datasets:
+        try:
+            registered[one.id] = register_dataset(_files(one))
+        except FaultyInput as error:
+            faults += [f"data set {one.id!r}: {fault}" for fault in error.faults]
+    if faults:
+        raise ConfigError("the data of this node", faults, code="BAD_DATA")
+    return registered
+
+
+def _files(one: DatasetSettings) -> DatasetFiles:
+    return DatasetFiles(one.genotypes, one.phenotypes, one.covariates)
+
+
+def check_all(settings: Settings) -> tuple[Keys, dict[str, RegisteredDataset]]:
+    """Everything that `serve` would check before it answers; the faults of all parts are raised together."""
+    faults: list[str] = []
+    keys, registered = None, None
+    try:
+        check_state_folder(settings.state)
+    except FaultyInput as error:
+        faults += error.faults
+    try:
+        keys = read_keys(settings)
+    except FaultyInput as error:
+        faults += error.faults
+    try:
+        registered = register(settings)
+    except FaultyInput as error:
+        faults += error.faults
+    if faults or keys is None or registered is None:
+        raise ConfigError("this node", faults, code="BAD_CONFIG")
+    return keys, registered
+
+
+def open_node(settings: Settings) -> Node:
+    """A node ready to answer.
+
+    Raises
+    ------
+    ConfigError
+        Keys, cards, data or state folder have faults; all are listed.
+    Failed
+        Another agent has the state folder, or the ledger cannot be opened.
+    """
+    keys, registered = check_all(settings)
+    lock_file = _lock(settings.state)
+    try:
+        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES)
+    except FedstatsError:
+        os.close(lock_file)
+        raise
+    records = Records(ledger)
+    blobs = open_blobs(settings.state / "blobs", records)
+    return Node(
+        settings=settings,
+        keys=keys,
+        party=Party(settings.name, keys.identity, settings.roster, settings.policy.allow_two_nodes),
+        ledger=ledger,
+        records=records,
+        secrets=open_secret_files(settings.state / "secrets"),
+        spool=open_spool(settings.state / "spool", records),
+        blobs=blobs,
+        cohorts=Cohorts(registered, blobs, _cohort_key(settings.state)),
+        workers=Workers(settings.threads),
+        crash=crash_points(sandbox=settings.roster.content.sandbox),
+        lock_file=lock_file,
+    )
+
+
+def _lock(state: Path) -> int:
+    """Hold the state folder for this process; the lock goes with the process, however it ends."""
+    descriptor = os.open(state / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Failed("another agent runs with this state folder; stop it first", code="ALREADY_RUNNING") from None
+    return descriptor
+
+
+def _cohort_key(state: Path) -> bytes:
+    """The secret under which the ledger names cohorts; it stays as long as the ledger does."""
+    path = state / "cohort.key"
+    if not path.exists():
+        write_secret(path, os.urandom(32))
+    return path.read_bytes()

@@ -1,0 +1,141 @@
+"""What the order of a pass may ask: everything is checked against plan, policy and step before any data are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedstats.arrays import Indices
+from fedstats.errors import ProtocolRefused
+from fedstats.privacy.pass_state import PassState
+from fedstats.step import Step, from_arrays
+from fedstats.study import KINDS, Model
+from fedstats.wire.arrays import asks_from_bytes
+from fedstats.wire.messages import PassOrder, Plan, pass_id
+from fedstats.wire.passes import ask_words, layout_digest
+from node_agent.node import Node
+from node_agent.permitted import domain_of, model_of, permitted_step
+from node_agent.records import PassRecord
+
+Asks = tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
+
+#: Most bytes of one pass: what a spool file may take.
+LARGEST_PASS_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class ThisPass:
+    """A pass that was opened here, with the plan of its run."""
+
+    order: PassOrder
+    plan: Plan
+    record: PassRecord
+
+    @property
+    def plain(self) -> bool:
+        """Whether words leave as they are."""
+        return self.plan.privacy == "plain"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An order that passed every check, and whose people it asks about."""
+
+    plan: Plan
+    cohort: str
+    domain: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether words leave as they are."""
+        return self.plan.privacy == "plain"
+
+
+@dataclass(frozen=True)
+class ReadAsks:
+    """The asks of a pass as their blob holds them, for one step on one model."""
+
+    step: Step[Any, Any]
+    model: Model
+    asks: Asks
+    words: tuple[int, ...]
+
+
+def this_pass(node: Node, run: str, pass_identity: str) -> ThisPass:
+    """A pass of a run that was opened here."""
+    record = node.records.passed(pass_identity)
+    if record is None or record.order.run != run:
+        raise ProtocolRefused("the pass was not opened at this node; nothing was sent.", code="UNKNOWN_PASS")
+    return ThisPass(record.order, plan_of(node, record.order), record)
+
+
+def plan_of(node: Node, order: PassOrder) -> Plan:
+    """The plan of the run that an order belongs to."""
+    begun = node.records.plan_of_run(order.run)
+    if begun is None or begun[0] != order.plan:
+        raise ProtocolRefused("the pass belongs to a run or plan that did not begin here.", code="NO_PLAN")
+    return begun[1]
+
+
+def check_order(node: Node, order: PassOrder) -> Asked:
+    """See that an order is allowed; only then load the people it asks about."""
+    plan = plan_of(node, order)
+    if order.pass_id != pass_id(order.run, order.scope, order.call, order.attempt):
+        raise ProtocolRefused("the id of the pass does not follow from its place in the run.", code="WRONG_PASS_ID")
+    _check_attempts(node, order)
+    read = read_asks(node, plan, order)
+    floors = node.policy.floors()
+    for _, arrays in read.asks:
+        read.step.admissible(from_arrays(read.step.parameters, arrays), floors)
+    _check_variants(node, plan, read)
+    _check_layout(order, read)
+    return Asked(plan, node.cohorts.name_of(plan, order.plan, read.model), domain_of(read.model))
+
+
+def read_asks(node: Node, plan: Plan, order: PassOrder) -> ReadAsks:
+    """The asks of an order, read as parameters of its step."""
+    model = model_of(plan.study, order.model)
+    step = permitted_step(order.step, plan.study, model)
+    asks = tuple(asks_from_bytes(node.blobs.read(order.asks, "what the pass asks")))
+    if not asks or any((variants is not None) != step.genotypes for variants, _ in asks):
+        raise ProtocolRefused(f"the asks do not fit the step {step.name!r}.", code="MALFORMED")
+    return ReadAsks(step, model, asks, ask_words(step, model, asks))
+
+
+def _check_attempts(node: Node, order: PassOrder) -> None:
+    """A sum may be tried again only where every other try was abandoned: one query has one answer."""
+    for other in node.records.passes_of_run(order.run):
+        same_place = (other.order.scope, other.order.call) == (order.scope, order.call)
+        if same_place and other.order.attempt != order.attempt and other.state is not PassState.ABANDONED:
+            raise ProtocolRefused(
+                "another attempt at the same sum was not abandoned; nothing was sent.", code="OUT_OF_ORDER"
+            )
+
+
+def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
+    """Variants must be the run's, of the model's kind, each once, and not more than the plan allows in a pass."""
+    blocks = [variants for variants, _ in read.asks if variants is not None]
+    if not blocks:
+        return
+    asked = np.concatenate(blocks)
+    if asked.dtype != np.int64 or asked.ndim != 1 or (np.diff(asked) <= 0).any():
+        raise ProtocolRefused("the variants of a pass must increase.", code="MALFORMED")
+    if len(asked) > plan.pass_variants:
+        raise ProtocolRefused(
+            f"the pass asks {len(asked)} variants, the plan says at most {plan.pass_variants}.", code="PASS_TOO_LARGE"
+        )
+    if not np.isin(asked, node.cohorts.variants(plan)).all():
+        raise ProtocolRefused("the pass asks variants that the plan does not have.", code="NO_VARIANT")
+    kinds = node.cohorts.bound(plan.dataset, plan.panel).panel.kinds[asked]
+    if (kinds != KINDS.index(read.model.kind)).any():
+        raise ProtocolRefused(f"model {read.model.id!r} is not for variants of this kind.", code="WRONG_VARIANTS")
+
+
+def _check_layout(order: PassOrder, read: ReadAsks) -> None:
+    if order.words != sum(read.words) or order.layout != layout_digest(read.step.release.schema_digest(), read.words):
+        raise ProtocolRefused(
+            f"the layout of {order.step!r} is another one here; install one version of fedstats.", code="WRONG_LAYOUT"
+        )
+    if 8 * order.words > LARGEST_PASS_BYTES:
+        raise ProtocolRefused(f"a pass of {8 * order.words} bytes is too large.", code="PASS_TOO_LARGE")

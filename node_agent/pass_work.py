@@ -1,0 +1,156 @@
+"""Computing an accepted pass, handing its words out, and saying where it stands."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import accumulate
+
+from fedstats.errors import FedstatsError, ProtocolRefused
+from fedstats.identity.signing import Signed
+from fedstats.privacy.conceal import Conceal
+from fedstats.privacy.masking_node import masks_when_all_ready
+from fedstats.privacy.messages import PassContext, ReadySecret
+from fedstats.privacy.pass_state import PassState
+from fedstats.privacy.plain import Plain
+from fedstats.wire.messages import FetchOrder, PassStatus, StatusOrder
+from fedstats.wire.passes import members, pass_context, plain_transcript
+from node_agent.answers import opened
+from node_agent.egress import Job, release
+from node_agent.locks import check_lock
+from node_agent.node import Node
+from node_agent.pass_orders import ThisPass, read_asks, this_pass
+from node_agent.permitted import permitted_step
+from node_agent.policy import refused
+from node_agent.records import signed_from_text
+from node_agent.secret_files import ready_secret
+from node_agent.work import stopping
+
+#: How long one wait for words lasts before the state is looked at again.
+WAIT_SECONDS = 0.5
+
+
+def compute(node: Node, pass_id: str) -> None:
+    """Have a pass computed that was accepted and is not whole on disk."""
+    record = node.records.passed(pass_id)
+    if record is None or record.closed or not record.accepted or record.state is not PassState.READY:
+        return
+    if node.spool.ready_bytes(pass_id) < 8 * record.words:
+        node.workers.ensure(pass_id, partial(_work, node, record.order.run, pass_id))
+
+
+def resume_all(node: Node) -> None:
+    """After a start: go on with every pass that was accepted before."""
+    for record in node.records.unfinished():
+        compute(node, record.order.pass_id)
+
+
+def _work(node: Node, run: str, pass_id: str) -> None:
+    one = this_pass(node, run, pass_id)
+    node.spool.check(pass_id)
+
+    def record(number: int, data: bytes) -> None:
+        if node.records.is_abandoned(pass_id):
+            raise ProtocolRefused("the pass is abandoned", code="ABANDONED")
+        node.spool.append(pass_id, number, data)
+        node.workers.notify()
+        if number == 0:
+            node.crash("mid:M")
+
+    try:
+        job = _job(node, one)
+        release(job, node.spool.chunks_done(pass_id), node.workers.in_order, record)
+    except FedstatsError as error:
+        node.ledger.append("refused", {"run": run, "pass": pass_id, "code": error.code})
+        raise
+    node.ledger.append("computed", {"run": run, "pass": pass_id, "words": one.order.words})
+
+
+def _job(node: Node, one: ThisPass) -> Job:
+    plan, order = one.plan, one.order
+    read = read_asks(node, plan, order)
+    context = pass_context(plan, order)
+    conceal, transcript = _protection(node, one, context)
+    return Job(
+        authorise=partial(_authorise, node, one),
+        load=lambda: (node.cohorts.of_plan(plan), node.cohorts.cohort(plan, order.plan, read.model)),
+        step=read.step,
+        model=read.model,
+        floors=node.policy.floors(),
+        asks=read.asks,
+        first_words=tuple(accumulate(read.words[:-1], initial=0)),
+        conceal=conceal,
+        transcript=transcript,
+        node_index=[member.name for member in members(plan)].index(node.name),
+    )
+
+
+def _protection(node: Node, one: ThisPass, context: PassContext) -> tuple[Conceal, str]:
+    """What is done to words, and what their check words are made from."""
+    if one.plain:
+        return Plain(), plain_transcript(context)
+    secret = node.secrets.load(ready_secret(one.order.pass_id), ReadySecret)
+    return masks_when_all_ready(secret, signed_from_text(one.record.accepted)), secret.transcript
+
+
+def _authorise(node: Node, one: ThisPass) -> None:
+    """What may have changed since the run began: the policy file, and whom these people were answered with."""
+    if one.plan.privacy not in node.policy.privacy:
+        raise refused("privacy", f"{one.plan.privacy!r} is not allowed any more")
+    if one.plan.study.analysis not in node.policy.analyses:
+        raise refused("analyses", f"{one.plan.study.analysis!r} is not allowed any more")
+    model = next(model for model in one.plan.study.models if model.id == one.order.model)
+    permitted_step(one.order.step, one.plan.study, model)
+    check_lock(node, one.plan, one.record.cohort, one.record.domain)
+
+
+def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
+    """Protected words of an accepted pass from an offset on; waits for those that are still computed."""
+    order = opened(node, signed, FetchOrder)
+    one = this_pass(node, order.run, order.pass_id)
+    if not one.record.accepted or one.record.closed:
+        raise ProtocolRefused("the pass has no words to fetch: it is not computed, or it is over.", code="OUT_OF_ORDER")
+    if not 0 <= order.offset <= 8 * one.record.words:
+        raise ProtocolRefused("the offset lies outside the pass.", code="MALFORMED")
+    compute(node, order.pass_id)
+    return order.offset, _words(node, order.pass_id, order.offset, 8 * one.record.words)
+
+
+def _words(node: Node, pass_id: str, first: int, last: int) -> Iterator[bytes]:
+    while first < last:
+        there = _wait_for(node, pass_id, first)
+        if node.records.is_abandoned(pass_id):
+            raise ProtocolRefused("the pass is abandoned; nothing was sent.", code="ABANDONED")
+        for piece in node.spool.read(pass_id, first, there):
+            first += len(piece)
+            yield piece
+
+
+def _wait_for(node: Node, pass_id: str, first: int) -> int:
+    """How many bytes are there, once that is more than `first`."""
+    with node.workers.changed:
+        while (there := node.spool.ready_bytes(pass_id)) <= first:
+            failure = node.workers.failure(pass_id)
+            if failure is not None:
+                raise failure
+            if node.workers.stopped:
+                raise stopping()
+            if node.records.is_abandoned(pass_id):
+                raise ProtocolRefused("the pass is abandoned; nothing was sent.", code="ABANDONED")
+            node.workers.changed.wait(WAIT_SECONDS)
+    return there
+
+
+def status(node: Node, signed: Signed) -> Signed:
+    """Where a pass stands."""
+    order = opened(node, signed, StatusOrder)
+    record = node.records.passed(order.pass_id)
+    if record is None or record.order.run != order.run:
+        state = PassState.ABANDONED if node.records.is_abandoned(order.pass_id) else "unknown"
+        return node.signed(PassStatus(order.run, order.pass_id, node.name, state, 0, 0))
+    there, total = node.spool.ready_bytes(order.pass_id), 8 * record.words
+    state = str(record.state)
+    if record.state is PassState.READY and record.accepted:
+        state = PassState.UPLOADED if there == total else "computing"
+    failure = node.workers.failure(order.pass_id)
+    error = {} if failure is None else {"code": failure.code, "message": failure.message, "hint": failure.hint}
+    state = "closed" if record.closed else "failed" if error else state
+    return node.signed(PassStatus(order.run, order.pass_id, node.name, state, there, total, error))

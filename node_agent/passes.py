@@ -1,0 +1,220 @@
+"""A pass at this node: S R M C U, each answered once; then a receipt, or it is abandoned.
+
+Every step checks its order, writes secrets, then state and answer in one transaction, and only then answers.
+A restart at any point goes on where the ledger stands (see `pass_work` for what is computed).
+"""
+
+from fedstats.errors import ProtocolRefused
+from fedstats.identity.signing import Signed
+from fedstats.privacy.masking_node import (
+    begin_pass,
+    make_ready,
+    masks_when_all_ready,
+    release_seed_shares,
+    sign_complete,
+)
+from fedstats.privacy.messages import PassSecret, ReadySecret, RunSecret
+from fedstats.privacy.pass_state import PassEvent, PassState, advance
+from fedstats.wire.messages import (
+    AbandonOrder,
+    Accepted,
+    CommitOrder,
+    ComputeOrder,
+    PassOrder,
+    ReadyOrder,
+    ReceiptOrder,
+    UnmaskOrder,
+)
+from fedstats.wire.passes import members, pass_context
+from node_agent.answers import answer_once, opened, request_digest
+from node_agent.locks import check_lock, take_lock
+from node_agent.node import Node
+from node_agent.pass_orders import ThisPass, check_order, this_pass
+from node_agent.pass_work import compute
+from node_agent.records import PassRecord
+from node_agent.secret_files import pass_secret, ready_secret, run_secret
+from node_agent.signed_texts import from_texts
+
+
+def open_pass(node: Node, signed: Signed) -> Signed:
+    """S: fresh keys for a pass that plan and policy allow; under plain, that it is open."""
+    order = opened(node, signed, PassOrder)
+
+    def make() -> Signed:
+        asked = check_order(node, order)
+        check_lock(node, asked.plan, asked.cohort, asked.domain)
+        node.records.open_pass(order, asked.cohort, asked.domain)
+        if asked.plain:
+            return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.KEYED))
+        secret, answer = begin_pass(
+            node.party,
+            pass_context(asked.plan, order),
+            node.secrets.load(run_secret(order.run), RunSecret),
+            node.records.run_keys(order.run),
+            node.ledger.head,
+        )
+        node.secrets.save(pass_secret(order.pass_id), secret)
+        return answer
+
+    _refuse_if_abandoned(node, order.pass_id)
+    return answer_once(node, f"open|{order.pass_id}", signed, make, "S")
+
+
+def ready(node: Node, signed: Signed) -> Signed:
+    """R: the signature of the transcript that follows from every node's keys."""
+    order = opened(node, signed, ReadyOrder)
+
+    def make() -> Signed:
+        one = _masked(node, order.run, order.pass_id)
+        state = advance(state_of(node, one.record), PassEvent.READY)
+        secret, answer = make_ready(
+            node.party,
+            pass_context(one.plan, one.order),
+            node.secrets.load(run_secret(order.run), RunSecret),
+            node.records.run_keys(order.run),
+            node.secrets.load(pass_secret(order.pass_id), PassSecret),
+            from_texts(order.keys, members(one.plan)),
+        )
+        node.secrets.save(ready_secret(order.pass_id), secret)
+        node.records.set_state(order.pass_id, state)
+        return answer
+
+    _refuse_if_abandoned(node, order.pass_id)
+    answer = answer_once(node, f"ready|{order.pass_id}", signed, make, "R")
+    node.secrets.delete(pass_secret(order.pass_id))
+    return answer
+
+
+def compute_pass(node: Node, signed: Signed) -> Signed:
+    """M: accept the work, once every node signed the same transcript; it goes on by itself from here."""
+    order = opened(node, signed, ComputeOrder)
+
+    def make() -> Signed:
+        one = this_pass(node, order.run, order.pass_id)
+        signatures = from_texts(order.signatures, members(one.plan))
+        if one.plain:
+            advance_plain(one.record)
+            take_lock(node, one.plan, one.record.cohort, one.record.domain)
+            node.records.set_state(order.pass_id, PassState.READY)
+        else:
+            advance(one.record.state, PassEvent.UPLOAD)
+            masks_when_all_ready(node.secrets.load(ready_secret(order.pass_id), ReadySecret), signatures)
+        node.records.accept(order.pass_id, signatures)
+        return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
+
+    _refuse_if_abandoned(node, order.pass_id)
+    answer = answer_once(node, f"compute|{order.pass_id}", signed, make, "M")
+    compute(node, order.pass_id)
+    return answer
+
+
+def advance_plain(record: PassRecord) -> None:
+    """Refuse work on a plain pass that is not open, or was done."""
+    if record.state is not PassState.KEYED:
+        raise ProtocolRefused(f"the pass is {record.state}; nothing was sent.", code="OUT_OF_ORDER")
+
+
+def commit(node: Node, signed: Signed) -> Signed:
+    """C: sign, once all words of this node are on disk, that the pass is complete; the lock on its people is taken."""
+    order = opened(node, signed, CommitOrder)
+
+    def make() -> Signed:
+        one = _masked(node, order.run, order.pass_id)
+        state = advance(state_of(node, one.record), PassEvent.COMMIT)
+        take_lock(node, one.plan, one.record.cohort, one.record.domain)
+        secret = node.secrets.load(ready_secret(order.pass_id), ReadySecret)
+        node.records.set_state(order.pass_id, state)
+        return sign_complete(node.party, secret)
+
+    _refuse_if_abandoned(node, order.pass_id)
+    return answer_once(node, f"commit|{order.pass_id}", signed, make, "C")
+
+
+def unmask(node: Node, signed: Signed) -> Signed:
+    """U: the shares of all nodes' self-mask seeds, given enough signatures that the pass is complete."""
+    order = opened(node, signed, UnmaskOrder)
+
+    def make() -> Signed:
+        one = _masked(node, order.run, order.pass_id)
+        state = advance(state_of(node, one.record), PassEvent.OPEN)
+        secret = node.secrets.load(ready_secret(order.pass_id), ReadySecret)
+        answer = release_seed_shares(node.party, secret, from_texts(order.signatures, members(one.plan)))
+        node.records.set_state(order.pass_id, state)
+        return answer
+
+    _refuse_if_abandoned(node, order.pass_id)
+    return answer_once(node, f"unmask|{order.pass_id}", signed, make, "U")
+
+
+def receipt(node: Node, signed: Signed) -> Signed:
+    """The coordinator has the total: words, secrets and asks of the pass are deleted."""
+    order = opened(node, signed, ReceiptOrder)
+
+    def make() -> Signed:
+        one = this_pass(node, order.run, order.pass_id)
+        if state_of(node, one.record) in (PassState.KEYED, PassState.READY, PassState.ABANDONED):
+            raise ProtocolRefused("a receipt came for a pass whose words are not out.", code="OUT_OF_ORDER")
+        if node.spool.digest(order.pass_id) != order.sha256:
+            raise ProtocolRefused("a receipt is for other words than this node's.", code="WRONG_RECEIPT")
+        # A pass that enough others opened counts as answered here, too, even if C never came.
+        if one.record.state is not PassState.OPENED:
+            take_lock(node, one.plan, one.record.cohort, one.record.domain)
+        node.records.close_pass(order.pass_id)
+        return node.signed(Accepted(order.run, order.pass_id, node.name, "closed"))
+
+    answer = answer_once(node, f"receipt|{order.pass_id}", signed, make)
+    clear(node, order.pass_id)
+    return answer
+
+
+def abandon(node: Node, signed: Signed) -> Signed:
+    """Give a pass up that was never opened here; whatever is asked in it from now on is refused."""
+    order = opened(node, signed, AbandonOrder)
+
+    def make() -> Signed:
+        record = node.records.passed(order.pass_id)
+        if record is not None and record.state is not PassState.ABANDONED:
+            advance(record.state, PassEvent.ABANDON)
+            node.records.set_state(order.pass_id, PassState.ABANDONED)
+        node.records.abandon_id(order.pass_id)
+        node.ledger.append("abandoned", {"run": order.run, "pass": order.pass_id})
+        return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.ABANDONED))
+
+    # Giving up twice, for whatever reason, is giving up.
+    answer = answer_once(node, f"abandon|{order.pass_id}|{request_digest(signed)}", signed, make)
+    clear(node, order.pass_id)
+    return answer
+
+
+def give_up(node: Node, record: PassRecord, why: str) -> None:
+    """Abandon a pass from this side."""
+    node.records.set_state(record.order.pass_id, advance(record.state, PassEvent.ABANDON))
+    node.records.abandon_id(record.order.pass_id)
+    node.ledger.append("abandoned", {"run": record.order.run, "pass": record.order.pass_id, "why": why})
+
+
+def clear(node: Node, pass_id: str) -> None:
+    """Delete words and secrets of a pass that is over; a crash before this is made good at the next start."""
+    node.secrets.delete(pass_secret(pass_id), ready_secret(pass_id))
+    node.spool.delete(pass_id)
+
+
+def state_of(node: Node, record: PassRecord) -> PassState:
+    """Where a pass stands: work that is whole on disk is uploaded, for it may be fetched to the last byte."""
+    is_whole = record.accepted and node.spool.ready_bytes(record.order.pass_id) == 8 * record.words
+    return PassState.UPLOADED if record.state is PassState.READY and is_whole else record.state
+
+
+def _masked(node: Node, run: str, pass_id: str) -> ThisPass:
+    one = this_pass(node, run, pass_id)
+    if one.plain:
+        raise ProtocolRefused("this run is plain: there are no masks to agree on.", code="OUT_OF_ORDER")
+    if one.record.closed:
+        raise ProtocolRefused("the pass is over; nothing was sent.", code="REPLAYED")
+    return one
+
+
+def _refuse_if_abandoned(node: Node, pass_id: str) -> None:
+    """Not even a stored answer leaves any more in a pass that was given up."""
+    if node.records.is_abandoned(pass_id):
+        raise ProtocolRefused("the pass is abandoned; nothing was sent.", code="ABANDONED")

@@ -1,0 +1,52 @@
+"""Which local steps belong to which analysis: a plan for one analysis can ask for no step of another."""
+
+from typing import Any
+
+from fedstats.errors import ProtocolRefused
+from fedstats.step import STEPS, Step
+from fedstats.study import Model, Study
+
+#: What every analysis may ask: who is there, and the genotype counts that filters and floors need.
+_OF_ALL = ("people/", "genotypes/")
+
+#: Prefixes of step names by analysis.
+_PREFIXES = {
+    "freq": _OF_ALL,
+    "hardy": _OF_ALL,
+    "missing": _OF_ALL,
+    "gwas/linear": (*_OF_ALL, "columns/", "linear_gwas/"),
+    "gwas/logistic": (*_OF_ALL, "columns/", "logistic_gwas/"),
+}
+
+
+def permitted_step(name: str, study: Study, model: Model) -> Step[Any, Any]:
+    """The step of that name, if it belongs to the analysis of the study and to this kind of model.
+
+    Raises
+    ------
+    ProtocolRefused
+        Code UNKNOWN_STEP or STEP_NOT_ALLOWED.
+    """
+    if name not in STEPS:
+        raise ProtocolRefused(f"this node has no step {name!r}; nothing was sent.", code="UNKNOWN_STEP")
+    accounting = name.startswith("people/")
+    belongs = name.startswith(_PREFIXES.get(study.analysis, ()))
+    if not belongs or accounting != model.accounting:
+        raise ProtocolRefused(
+            f"the step {name!r} does not belong to {study.analysis!r} on model {model.id!r}; nothing was sent.",
+            code="STEP_NOT_ALLOWED",
+        )
+    return STEPS[name]
+
+
+def model_of(study: Study, model_id: str) -> Model:
+    """A model of a study by its id."""
+    for model in study.models:
+        if model.id == model_id:
+            return model
+    raise ProtocolRefused(f"the plan has no model {model_id!r}; nothing was sent.", code="UNKNOWN_MODEL")
+
+
+def domain_of(model: Model) -> str:
+    """What the lock on a cohort covers: counting who lacks which column, or everything else."""
+    return "columns" if model.accounting else "genotypes"

@@ -1,0 +1,171 @@
+"""A run at this node: its plan is proposed, perhaps refined, then it begins, and from there on its roster is fixed."""
+
+from fedstats.documents import digest
+from fedstats.errors import DisclosureRefused, ProtocolRefused
+from fedstats.identity.signing import Signed, open_signed
+from fedstats.planning.serve import serve
+from fedstats.planning.survey import Serve
+from fedstats.privacy.agreement import read_run_keys
+from fedstats.privacy.masking_node import check_run, open_run
+from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Plan, RunKeysOrder, Serving
+from fedstats.wire.passes import members, run_context
+from node_agent.answers import answer_once, coordinator_name, opened
+from node_agent.locks import check_lock, cohorts_of, passes_in_the_way
+from node_agent.node import Node
+from node_agent.passes import give_up
+from node_agent.policy import authorise
+from node_agent.secret_files import run_secret
+from node_agent.signed_texts import from_texts
+
+
+def propose(node: Node, signed: Signed) -> Signed:
+    """Say, signed, what this node serves of a plan; nothing is fixed by that."""
+    plan = opened(node, signed, Plan)
+    plan_digest = digest(plan)
+
+    def make() -> Signed:
+        check_plan(node, plan, coordinator_name(node, signed))
+        floors = node.policy.floors()
+        found = serve(node.cohorts.of_plan(plan), plan.study, floors, node.cohorts.allowed(plan))
+        node.records.keep_plan(plan_digest, plan)
+        serving = Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me)
+        return node.signed(serving)
+
+    return answer_once(node, f"propose|{plan_digest}", signed, make)
+
+
+def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
+    """Refuse a plan that policy, roster or data do not allow; policy first, before any data are read."""
+    if plan.protocol != PROTOCOL:
+        raise ProtocolRefused(
+            f"the plan speaks protocol {plan.protocol}, this node {PROTOCOL}; install the same version of fedstats.",
+            code="OTHER_PROTOCOL",
+        )
+    if (plan.federation, plan.roster) != (node.roster.content.federation, node.roster_digest):
+        raise ProtocolRefused(
+            "the plan was made with another roster than the one beside this node's node.toml; nothing was sent.",
+            code="WRONG_ROSTER",
+        )
+    if set(plan.nodes) != set(plan.study.nodes) or len(set(plan.study.nodes)) != len(plan.study.nodes):
+        raise ProtocolRefused("the nodes of plan and study are not the same.", code="WRONG_ROSTER")
+    authorise(node.policy, plan, coordinator, node.records.runs_begun(plan.run))
+    check_run(node.party, run_context(plan))
+    if plan.amends or plan.lost:
+        _check_amendment(node, plan)
+    _check_data(node, plan)
+
+
+def _check_data(node: Node, plan: Plan) -> None:
+    """Refuse what the data set cannot answer."""
+    node.cohorts.dataset(plan.dataset)
+    build = next(one.build for one in node.settings.datasets if one.id == plan.dataset)
+    if build != plan.build:
+        raise ProtocolRefused(f"the plan is on {plan.build}, this data set on {build}.", code="OTHER_BUILD")
+    node.cohorts.check_columns(plan)
+    node.cohorts.check_available(plan)
+
+
+def _check_amendment(node: Node, plan: Plan) -> None:
+    """Refuse to go on without nodes that had not signed, for the earlier run, that one may."""
+    earlier = node.records.plan_of_run(plan.amends)
+    if earlier is None:
+        raise ProtocolRefused(
+            "the plan amends a run that did not begin here; nothing was sent.", code="WRONG_AMENDMENT"
+        )
+    earlier_digest, before = earlier
+    lost = {one.node for one in plan.lost}
+    kept = [member for member in members(before) if member.name not in lost]
+    if not lost or sorted(kept, key=str) != sorted(members(plan), key=str):
+        raise ProtocolRefused(
+            "an amended run has the nodes of the earlier one without the lost ones; nothing was sent.",
+            code="WRONG_AMENDMENT",
+        )
+    for one in plan.lost:
+        _check_consent(one, before, earlier_digest)
+
+
+def _check_consent(lost: LostNode, before: Plan, earlier_digest: str) -> None:
+    if lost.node not in before.nodes:
+        raise ProtocolRefused(f"{lost.node} was not in the earlier run; nothing was sent.", code="WRONG_AMENDMENT")
+    try:
+        body, signature = bytes.fromhex(lost.serving_body), bytes.fromhex(lost.serving_signature)
+    except ValueError:
+        raise ProtocolRefused("the consent of a lost node is not hexadecimal.", code="MALFORMED") from None
+    identity = before.nodes[lost.node]
+    serving = open_signed(Signed("Serving", identity, body, signature), "Serving", Serving, identity, node=lost.node)
+    if (serving.run, serving.plan, serving.node) != (before.run, earlier_digest, lost.node):
+        raise ProtocolRefused(
+            f"the consent of {lost.node} is for another run; nothing was sent.", code="WRONG_AMENDMENT"
+        )
+    if not serving.continue_without_me:
+        raise ProtocolRefused(
+            f"{lost.node} had not signed continue_without_me, so its people stay in; nothing was sent.",
+            code="NO_CONSENT",
+        )
+
+
+def begin(node: Node, signed: Signed) -> Signed:
+    """Begin a proposed run: the first call gives this node's channel key, the second takes every node's."""
+    if signed.kind == RunKeysOrder.__name__:
+        return _take_run_keys(node, signed)
+    order = opened(node, signed, BeginOrder)
+
+    def make() -> Signed:
+        plan = _proposed(node, order)
+        check_plan(node, plan, coordinator_name(node, signed))
+        _check_serving(node, plan)
+        for cohort, domain in cohorts_of(node, plan, order.plan):
+            check_lock(node, plan, cohort, domain)
+        for found in list(passes_in_the_way(node, plan, order.plan)):
+            give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
+        node.records.begin_run(plan.run, order.plan)
+        if plan.lost:
+            node.ledger.append("amended", {"run": plan.run, "amends": plan.amends, "lost": _names(plan)})
+        if plan.privacy == "plain":
+            return node.signed(Accepted(plan.run, "", node.name, "begun"))
+        secret, answer = open_run(node.party, run_context(plan))
+        node.secrets.save(run_secret(plan.run), secret)
+        return answer
+
+    return answer_once(node, f"begin|{order.run}", signed, make)
+
+
+def _names(plan: Plan) -> str:
+    return ", ".join(one.node for one in plan.lost)
+
+
+def _proposed(node: Node, order: BeginOrder) -> Plan:
+    plan = node.records.plan(order.plan)
+    if plan is None or plan.run != order.run:
+        raise ProtocolRefused(
+            "the run begins with a plan that was not proposed here; nothing was sent.", code="NO_PLAN"
+        )
+    return plan
+
+
+def _check_serving(node: Node, plan: Plan) -> None:
+    """Refuse to begin what this node does not serve in full: nobody withholds silently."""
+    found: Serve = serve(node.cohorts.of_plan(plan), plan.study, node.policy.floors(), node.cohorts.allowed(plan))
+    for model in found.models:
+        for reason in model.reasons:
+            raise DisclosureRefused(
+                f"policy rule {reason.rule}: model {model.model} is not served here, the limit is {reason.limit:g}; "
+                "nothing was sent.",
+                code=f"FLOOR_{reason.rule.upper()}",
+                hint="Leave this node out with --nodes, or ask for other traits or covariates.",
+            )
+
+
+def _take_run_keys(node: Node, signed: Signed) -> Signed:
+    order = opened(node, signed, RunKeysOrder)
+
+    def make() -> Signed:
+        begun = node.records.plan_of_run(order.run)
+        if begun is None or begun[1].privacy == "plain":
+            raise ProtocolRefused("channel keys came for a run that has none here.", code="OUT_OF_ORDER")
+        keys = from_texts(order.keys, members(begun[1]))
+        read_run_keys(run_context(begun[1]), keys)
+        node.records.keep_run_keys(order.run, keys)
+        return node.signed(Accepted(order.run, "", node.name, "keyed"))
+
+    return answer_once(node, f"run-keys|{order.run}", signed, make)
