@@ -92,7 +92,8 @@ class AssociationWriter:
         self.parquet_path = Path(f"{prefix}.{trait}.parquet")
         self._assembler = RowAssembler(kind, panel)
         self._regrouper = Regrouper()
-        self._summary = SummaryBuilder()
+        self._builder = SummaryBuilder()
+        self._summary: Summary | None = None
         self._text = TextTableWriter(self.text_path, list(columns), open_file=open_file)
         try:
             self._parquet = ParquetTableWriter(
@@ -111,7 +112,12 @@ class AssociationWriter:
             self._write(batch)
 
     def close(self) -> Summary:
-        """Write what is left, give both files their names, and return the summary of all rows."""
+        """Write what is left, give both files their names, and return the summary of all rows.
+
+        Closing again only gives the summary again.
+        """
+        if self._summary is not None:
+            return self._summary
         try:
             for batch in self._regrouper.rest():
                 self._write(batch)
@@ -119,11 +125,13 @@ class AssociationWriter:
             self.abort()
             raise
         publish_all([self._text, self._parquet])
-        return self._summary.finish()
+        self._summary = self._builder.finish()
+        return self._summary
 
     def abort(self) -> None:
-        """Leave nothing behind; earlier files of the same name stay as they were."""
-        abort_all([self._text, self._parquet])
+        """Leave nothing behind; files of an earlier run, or of this one once it is closed, stay as they are."""
+        if self._summary is None:
+            abort_all([self._text, self._parquet])
 
     def __enter__(self) -> Self:
         return self
@@ -139,4 +147,4 @@ class AssociationWriter:
         printed = batch.set_column(batch.schema.get_field_index("P"), "P", text_of_probabilities(log10p))
         self._text.write(printed)
         self._parquet.write(batch)
-        self._summary.add(batch)
+        self._builder.add(batch)

@@ -1,6 +1,8 @@
 """OUT.log: what was asked, what happened, and how it ended; written also when a run fails."""
 
+import contextlib
 import platform
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fedstats.errors import FedstatsError
+from fedstats.errors import Failed, FedstatsError
 from fedstats.results.files import write_failure
 
 Clock = Callable[[], datetime]
@@ -86,24 +88,28 @@ class RunLog:
         """Write how it ended, and when."""
         if self._file.closed:
             return
-        self.line("")
-        if error is not None:
-            self.line(_epitaph(error))
         ended = self._clock()
-        self.line(f"End:     {_stamp(ended)} ({_duration((ended - self._started).total_seconds())})")
-        self._file.close()
+        try:
+            self.line("")
+            if error is not None:
+                self.line(_epitaph(error))
+            self.line(f"End:     {_stamp(ended)} ({_duration((ended - self._started).total_seconds())})")
+        finally:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close(error)
+        if error is None:
+            self.close()
+            return
+        with contextlib.suppress(Failed):  # a full disk must not hide why the run ended
+            self.close(error)
 
 
 def command_as_typed() -> str:
     """The command line of this process, its program without the folder."""
-    import shlex
-
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 

@@ -36,8 +36,8 @@ def _sections(content: ReportContent) -> list[tuple[str, str, str]]:
         *traits,
         ("sites", "Sites", _table(content.sites, "Sites of this run")),
         ("differences", "Differences between sites", _table(content.differences, "Differences between sites")),
-        ("people", "People", _accounting(content.people, "People: who was there and why some were left out")),
-        ("variants", "Variants", _accounting(content.variants, "Variants: what was there and why some fell out")),
+        ("people", "People", _accounting(content.people, "People")),
+        ("variants", "Variants", _accounting(content.variants, "Variants")),
         ("cost", "Time and bytes", _table(content.costs, "Time and bytes by node")),
         ("methods", "Methods", "".join(paragraph(text) for text in content.methods)),
         ("provenance", "Provenance", _provenance(content)),
@@ -72,11 +72,14 @@ def _notice(notice: Notice) -> str:
 def _table(content: Table | None, caption: str) -> str:
     if content is None or not content.rows:
         return ""
-    return table(content.columns, content.rows, caption=caption) + paragraph(content.note, "note")
+    return table(content.columns, content.rows, caption=caption, show_caption=False) + paragraph(content.note, "note")
 
 
-def _accounting(rows: tuple[tuple[str, int], ...], caption: str) -> str:
-    return table(("", "Count"), rows, caption=caption) if rows else ""
+def _accounting(rows: tuple[tuple[str, int], ...], counted: str) -> str:
+    if not rows:
+        return ""
+    caption = f"{counted}: what was there, what left and why, what remained"
+    return table(("Step", counted), rows, caption=caption, show_caption=False)
 
 
 def _trait(trait: TraitReport) -> str:
@@ -138,8 +141,8 @@ def _qq(trait: TraitReport) -> str:
 
 
 def _status(summary: Summary) -> str:
-    rows = [(status, count, 100.0 * count / summary.rows) for status, count in summary.status_counts.items()]
-    return table(("Status", "Variants", "%"), rows, caption="Variants by status")
+    rows = [(status, count, f"{100.0 * count / summary.rows:.2f}") for status, count in summary.status_counts.items()]
+    return table(("Status", "Variants", "%"), rows, caption="Variants by status", numeric=frozenset({1, 2}))
 
 
 def _files(trait: TraitReport) -> str:
@@ -161,14 +164,19 @@ def _loci(summary: Summary) -> str:
             locus.ref if locus.effect_allele == locus.alt else locus.alt,
             f"{locus.effect_allele_frequency:.4f}",
             locus.people,
-            locus.beta,
-            locus.standard_error,
+            _four_digits(locus.beta),
+            _four_digits(locus.standard_error),
             locus.p_text,
         )
         for locus in summary.top
     ]
     caption = "Strongest loci: the best variant within 500 kb on either side"
     return table(_LOCI_COLUMNS, rows, caption=caption, numeric=frozenset({2, 5, 6, 7, 8, 9}))
+
+
+def _four_digits(value: float) -> str:
+    """Four significant digits, trailing zeros too, so that a column reads evenly."""
+    return f"{value:#.4g}".replace("-", "−", 1) if value < 0 else f"{value:#.4g}"
 
 
 def _provenance(content: ReportContent) -> str:

@@ -22,10 +22,16 @@ def shown(cell: Cell) -> str:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str, numeric: frozenset[int] | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    caption: str,
+    show_caption: bool = True,
+    numeric: frozenset[int] | None = None,
 ) -> str:
     """A table with a caption; it scrolls sideways by itself, also by keyboard.
 
+    A caption that only repeats the heading above it is for screen readers alone (`show_caption` false).
     `numeric` are the columns set to the right; without it, those that hold numbers only.
     """
     cells = [tuple(row) for row in rows]
@@ -35,10 +41,12 @@ def table(
         f'<th scope="col"{_number(index in numeric)}>{escape(name)}</th>' for index, name in enumerate(columns)
     )
     body = "".join(_row(row, numeric) for row in cells)
+    unseen = ' class="unseen"'
     label = escape(caption, quote=True)
     return (
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
+        f"<table><caption{'' if show_caption else unseen}>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
     )
 
 

@@ -25,8 +25,8 @@ _GZIP_WINDOW = 31  # zlib's way to ask for a gzip header: no name, time 0
 class Regrouper:
     """Regroups tables of any length to tables of `ROWS_PER_BATCH` rows."""
 
-    def __init__(self, rows_per_batch: int = ROWS_PER_BATCH) -> None:
-        self._rows_per_batch = rows_per_batch
+    def __init__(self) -> None:
+        self._rows_per_batch = ROWS_PER_BATCH
         self._waiting: list[pa.Table] = []
         self._rows = 0
 

@@ -93,6 +93,7 @@ class TableWriter:
         self._probabilities = [(index, name) for index, name in enumerate(self._columns) if name in probabilities]
         self._regrouper = Regrouper()
         self._text = TextTableWriter(self.path, list(self._columns), open_file=open_file)
+        self._closed = False
         self.rows = 0
 
     def append(self, values: Mapping[str, Values]) -> None:
@@ -106,7 +107,9 @@ class TableWriter:
             self._text.write(full)
 
     def close(self) -> None:
-        """Write what is left and give the file its name."""
+        """Write what is left and give the file its name; closing again does nothing."""
+        if self._closed:
+            return
         try:
             for rest in self._regrouper.rest():
                 self._text.write(rest)
@@ -114,10 +117,12 @@ class TableWriter:
             self.abort()
             raise
         publish_all([self._text])
+        self._closed = True
 
     def abort(self) -> None:
-        """Leave nothing behind."""
-        self._text.abort()
+        """Leave nothing behind, unless the table is closed already."""
+        if not self._closed:
+            self._text.abort()
 
     def __enter__(self) -> Self:
         return self

@@ -3,13 +3,16 @@
 import errno
 import gzip
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from fedstats.errors import Failed
+from fedstats.results import quantiles, table_writers, thinning
 from fedstats.results.association_writer import AssociationWriter
 from fedstats.results.associations import Associations
 from fedstats.results.files import open_for_writing
@@ -44,6 +47,12 @@ def written(folder: Path, panel, rows, *, chunk: int) -> tuple[bytes, bytes]:
 def write_to_disk(folder: Path, panel, rows, *, open_file=open_for_writing) -> None:
     with AssociationWriter(folder / "out", "q1", "quantitative", panel, open_file=open_file) as writer:
         writer.append(rows)
+
+
+def close_and_fail(writer: AssociationWriter, rows) -> None:
+    writer.append(rows)
+    assert writer.close() is writer.close()
+    raise KeyError
 
 
 def text_lines(path: Path) -> list[str]:
@@ -170,6 +179,25 @@ def test_an_abort_keeps_the_files_of_an_earlier_run(tmp_path):
     assert (writer.text_path.read_bytes(), writer.parquet_path.read_bytes()) == before
 
 
+def test_an_error_after_closing_keeps_the_files(tmp_path):
+    panel, rows = random_rows(50)
+
+    with pytest.raises(KeyError), AssociationWriter(tmp_path / "out", "q1", "quantitative", panel) as writer:
+        close_and_fail(writer, rows)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.q1.parquet", "out.q1.tsv.gz"]
+
+
+def test_a_file_that_cannot_get_its_name_takes_its_companion_along(tmp_path):
+    panel, rows = random_rows(50)
+    (tmp_path / "out.q1.parquet").mkdir()  # a folder stands where the second file belongs
+
+    with pytest.raises(Failed, match=r"out\.q1\.parquet: could not be written"):
+        write_to_disk(tmp_path, panel, rows)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["out.q1.parquet"]
+
+
 def test_nothing_has_its_name_before_close(tmp_path):
     panel, rows = random_rows(50)
 
@@ -186,6 +214,27 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
     with pytest.raises(Failed, match=r"could not be written in .*nowhere"):
         AssociationWriter(tmp_path / "nowhere" / "out", "q1", "quantitative", panel)
+
+
+def test_what_the_writer_holds_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_writers, "ROWS_PER_BATCH", 10_000)
+    monkeypatch.setattr(quantiles, "EXACT_VALUES", 20_000)
+    monkeypatch.setattr(thinning, "_MERGE_POINTS", 20_000)
+    monkeypatch.setattr(thinning, "CELL_POINTS", 5_000)
+    panel, _ = random_rows(400_000)
+    _, rows = random_rows(10_000)
+    held = []
+
+    tracemalloc.start()
+    with AssociationWriter(tmp_path / "out", "q1", "quantitative", panel) as writer:
+        for _ in range(40):
+            writer.append(rows)
+            held.append(tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes())
+    tracemalloc.stop()
+
+    # The least of each half, when the thread that deflates has nothing in hand; the first chunks allocate the
+    # histogram.  Fifteen chunks lie between: one column of doubles kept would be 1.2 MB.
+    assert min(held[20:]) - min(held[5:20]) < 800_000
 
 
 def test_what_is_read_is_what_was_kept_in_memory(tmp_path):
