@@ -25,6 +25,12 @@ class Progress:
         self._finished += 1
         self._tell()
 
+    def finish(self) -> None:
+        """The analysis is done, also with chunks that it had no use for: Hardy-Weinberg tests no Y."""
+        if self._done < self._total:
+            self._done = self._total
+            self._tell()
+
     def _tell(self) -> None:
         elapsed = self._clock() - self._started
         left = elapsed / self._done * (self._total - self._done) if self._done else None

@@ -90,3 +90,4 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             sinks.append(found.tables)
             outcome.filtered.update(found.filtered)
             progress.advance()
+    progress.finish()

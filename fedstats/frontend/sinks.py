@@ -12,7 +12,7 @@ from fedstats.errors import Failed
 from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
-from fedstats.results.columns import Values
+from fedstats.results.columns import Values, schema
 from fedstats.results.summary import Summary
 from fedstats.results.tables import SUFFIXES, TableWriter
 
@@ -130,7 +130,8 @@ class TableSink:
             self._writer.abort()
 
     def result(self, provenance: Provenance) -> VariantTable:
-        return VariantTable(self._suffix.removesuffix(".tsv.gz"), pa.concat_tables(self._tables), provenance)
+        table = pa.concat_tables([*self._tables, schema(SUFFIXES[self._suffix]).empty_table()])
+        return VariantTable(self._suffix.removesuffix(".tsv.gz"), table, provenance)
 
     @property
     def paths(self) -> tuple[Path, ...]:

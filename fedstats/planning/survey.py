@@ -81,7 +81,6 @@ class Survey:
     columns: dict[str, ColumnSurvey]
     floors: Floors
     loadings_sha256: str = ""
-    has_sex: bool = False
 
 
 @document
@@ -135,7 +134,7 @@ def survey(dataset: Dataset, questions: Questions, floors: Floors, loadings_sha2
     """
     names = _unique([*questions.traits, *questions.covariates, *questions.categorical])
     columns = {name: _survey_of(dataset, name, floors, categorical=name in questions.categorical) for name in names}
-    return Survey(columns, floors, loadings_sha256, has_sex=bool((dataset.sex != 0).any()))
+    return Survey(columns, floors, loadings_sha256)
 
 
 def _survey_of(dataset: Dataset, name: str, floors: Floors, *, categorical: bool) -> ColumnSurvey:

@@ -50,6 +50,48 @@ def test_linear_gwas_of_three_sites_is_plink2_on_pooled_data(trait: str, people:
     np.testing.assert_allclose(both["SE"], both["SE_plink2"], rtol=SIX_DIGITS)
 
 
+def test_auto_runs_quantitative_and_binary_traits_of_one_request() -> None:
+    results = three_sites().gwas(["bt1", "qt1", "bt2"], covariates=COVARIATES, missing="drop")
+
+    assert [(name, result.kind) for name, result in results.items()] == [
+        ("bt1", "binary"),
+        ("qt1", "quantitative"),
+        ("bt2", "binary"),
+    ]
+    for trait, separated in (("bt1", 0), ("bt2", 120)):
+        both = joined(results[trait].to_polars(), plink2(f"adj.{trait}.glm.logistic"))
+        assert (both["OBS_CT"] == both["OBS_CT_plink2"]).all()
+        assert (both["STATUS"] == "SEPARATION").to_list() == both["OR_plink2"].is_null().to_list()
+        assert int((both["STATUS"] == "SEPARATION").sum()) == separated
+        fitted = both.filter(pl.col("STATUS") == "OK")
+        # plink2 stops before full convergence, which moves an estimate by less than 1e-4 of its standard error.
+        difference = (fitted["BETA"] - fitted["OR_plink2"].log()) / fitted["SE"]
+        assert difference.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("ask", "table", "reference", "counts", "reals"),
+    [
+        ("freq", "afreq", "all.afreq", ["OBS_CT"], ["ALT_FREQS"]),
+        ("missing", "vmiss", "all.vmiss", ["MISSING_CT", "OBS_CT"], ["F_MISS"]),
+        ("hardy", "hardy", "all.hardy", ["HOM_A1_CT", "HET_A1_CT", "TWO_AX_CT"], ["O(HET_A1)", "E(HET_A1)", "P"]),
+        ("hardy", "hardy.x", "all.hardy.x", ["FEMALE_HET_A1_CT", "MALE_A1_CT"], ["FEMALE_A1_FREQ", "P"]),
+    ],
+)
+def test_tables_of_three_sites_are_those_of_plink2(
+    tmp_path: Path, ask: str, table: str, reference: str, counts: list[str], reals: list[str]
+) -> None:
+    getattr(three_sites(), ask)(out=tmp_path / "run")
+
+    ours = pl.read_csv(tmp_path / f"run.{table}.tsv.gz", separator="\t", null_values="NA", infer_schema_length=None)
+    theirs = plink2(reference)
+    assert ours["ID"].to_list() == theirs["ID"].to_list()
+    for name in counts:
+        assert ours[name].to_list() == theirs[name].to_list()
+    for name in reals:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=SIX_DIGITS)
+
+
 def test_a_list_of_traits_gives_a_dict_in_the_order_asked() -> None:
     results = three_sites().gwas(["qt2", "qt1"], covariates=COVARIATES, chr=FEW)
 
