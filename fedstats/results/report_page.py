@@ -9,7 +9,7 @@ from fedstats.results.summary import MINOR_ALLELE_COUNT, Summary
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LOCI_COLUMNS = (
-    "Variant", "Chromosome", "Position", "Effect allele", "Other allele", "Frequency", "N", "Beta", "SE", "P"
+    "Variant", "Chr", "Position", "Effect allele", "Other allele", "Frequency", "N", "Beta", "SE", "P"
 )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ th { font-weight: 600; border-bottom: 1.5px solid var(--soft); }
 td, tbody th { border-bottom: 1px solid var(--line); } tbody th { font-weight: 400; }
 tbody tr:hover > * { background: var(--panel); }
 .number { text-align: right; font-variant-numeric: tabular-nums; padding-left: 1.2rem; }
-.number + :not(.number) { padding-left: 1.2rem; }
+.number + :not(.number) { padding-left: .8rem; }
+tr > :last-child { padding-right: 0; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .hash { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: .85em; white-space: normal;
