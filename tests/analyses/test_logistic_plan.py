@@ -1,0 +1,222 @@
+"""The logistic GWAS on small made-up cohorts: refusals, statuses, and several traits in one scan."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from fedstats.analyses import logistic_fit
+from fedstats.analyses.logistic_gwas import logistic_gwas
+from fedstats.arrays import Indices
+from fedstats.dataset import Column, Dataset
+from fedstats.errors import UsageError
+from fedstats.genotypes import PackedBlock, pack
+from fedstats.local import LocalSite, LocalSums
+from fedstats.step import Note
+from fedstats.study import Chunk, Floors, Model, Study, Term, Trait
+from tests.analyses.logistic_scan import VALIDATION, tables_of
+from tests.naive import logistic as naive
+
+PEOPLE, VARIANTS = 400, 24
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Genotypes in memory."""
+
+    packed: PackedBlock
+
+    def block(self, variants: Indices) -> PackedBlock:
+        return PackedBlock(self.packed.packed, variants, np.zeros(len(variants), np.bool_), self.packed.people)
+
+
+@pytest.fixture
+def columns() -> dict[str, np.ndarray]:
+    """Two binary traits, a quantitative one, and two covariates."""
+    rng = np.random.default_rng(8)
+    age, score = rng.normal(50, 10, PEOPLE), rng.normal(size=PEOPLE)
+    risk = 1 / (1 + np.exp(-(0.05 * (age - 55) + 0.4 * score)))
+    return {
+        "case": (rng.random(PEOPLE) < risk) * 1.0,
+        "other": (rng.random(PEOPLE) < 0.5) * 1.0,
+        "height": rng.normal(170, 8, PEOPLE),
+        "age": age,
+        "score": score,
+    }
+
+
+@pytest.fixture
+def calls() -> np.ndarray:
+    """Dosages of common variants, 2 % of calls missing."""
+    rng = np.random.default_rng(9)
+    found = rng.binomial(2, rng.uniform(0.15, 0.6, (VARIANTS, 1)), (VARIANTS, PEOPLE)).astype(np.int8)
+    found[rng.random(found.shape) < 0.02] = -1
+    return found
+
+
+def federation(columns: dict[str, np.ndarray], calls: np.ndarray) -> LocalSums:
+    """Three sites of unlike size."""
+    sites = []
+    for rows in np.split(np.arange(PEOPLE), [90, 240]):
+        ids = np.array([f"p{row}" for row in rows])
+        held = {name: Column(name, values[rows], values[rows].astype(str)) for name, values in columns.items()}
+        data = Dataset(ids, ids, np.ones(len(rows), np.int8), held, Calls(pack(calls[:, rows])))
+        sites.append(LocalSite(data, np.ones(len(rows), np.bool_)))
+    return LocalSums(sites)
+
+
+def study(*traits: str, kind: str = "autosome", **choices: object) -> Study:
+    kinds = {"height": "quantitative"}
+    found = tuple(Trait(name, kinds.get(name, "binary")) for name in traits)
+    model = Model("m", kind, found, (Term("age", "age"), Term("score", "score")))
+    start = Study("gwas/logistic", (model,), nodes=("A", "B", "C"), missing="drop", floors=VALIDATION)
+    return replace(start, **choices)
+
+
+def chunk(kind: str = "autosome") -> tuple[Chunk, ...]:
+    return (Chunk(0, kind, np.arange(VARIANTS)),)
+
+
+def run(columns, calls, *traits: str, **choices: object) -> dict[str, dict[str, np.ndarray]]:
+    kind = str(choices.get("kind", "autosome"))
+    return tables_of(federation(columns, calls), study(*traits, **choices), chunk(kind))
+
+
+def test_several_traits_in_one_scan_have_the_tables_of_their_own_scans(columns, calls):
+    both = run(columns, calls, "case", "other")
+
+    for trait in ("case", "other"):
+        alone = run(columns, calls, trait)[trait]
+        for name, values in alone.items():
+            np.testing.assert_array_equal(both[trait][name], values, err_msg=name)
+
+
+def test_estimates_do_not_depend_on_how_variants_are_asked_for(columns, calls, monkeypatch):
+    whole = run(columns, calls, "case")["case"]
+    monkeypatch.setattr(logistic_fit, "BLOCK", 5)
+
+    pieces = run(columns, calls, "case")["case"]
+
+    # A tile of other neighbours adds in the same order: the same bits.
+    np.testing.assert_array_equal(pieces["BETA"], whole["BETA"])
+
+
+@pytest.mark.parametrize("kind", ["y", "mt"])
+def test_effects_of_single_alleles_are_of_0_and_1(columns, calls, kind):
+    single = np.where(calls == 1, 0, calls).astype(np.int8)
+
+    table = run(columns, single, "case", kind=kind)["case"]
+
+    design = np.column_stack([np.ones(PEOPLE), columns["age"], columns["score"]])
+    for j in range(VARIANTS):
+        rows = single[j] >= 0
+        beta, covariance = naive.fit(np.column_stack([design, single[j] / 2])[rows], columns["case"][rows])
+        np.testing.assert_allclose(table["BETA"][j], beta[-1], rtol=1e-8)
+        np.testing.assert_allclose(table["SE"][j], covariance[-1, -1] ** 0.5, rtol=1e-6)
+
+
+def test_a_variant_that_repeats_a_covariate_is_flagged_as_in_plink2(columns, calls):
+    calls[5] = (columns["age"] > 50).astype(np.int8)
+    columns["score"] = calls[5] + np.random.default_rng(4).normal(0, 0.01, PEOPLE)
+    calls[6] = calls[5]
+    nearly = calls[5] + 0.08 * np.random.default_rng(6).normal(size=PEOPLE)
+
+    exact = run(columns, calls, "other")["other"]
+    inflated = run({**columns, "score": nearly}, calls, "other")["other"]
+
+    # Correlation 0.9998 is above 0.999; with noise of 0.08 it is 0.987, and 1 / (1 - r^2) = 40 is below 50.
+    assert set(exact["STATUS"][5:7]) == {"CORR_TOO_HIGH"}
+    assert np.isnan(exact["BETA"][5:7]).all()
+    assert inflated["STATUS"][5] == "OK"
+
+
+def test_a_variant_nearly_in_the_span_of_covariates_is_inflated(columns, calls):
+    noise = np.random.default_rng(6).normal(size=PEOPLE)
+    filled = np.where(calls[5] < 0, calls[5][calls[5] >= 0].mean(), calls[5])
+    columns["score"] = filled + 0.05 * noise
+
+    table = run(columns, calls, "other", missing="mean")["other"]
+
+    correlations = np.corrcoef([columns["age"], columns["score"], filled])
+    assert np.linalg.inv(correlations).diagonal().max() > 50
+    assert correlations[1, 2] < 0.999
+    assert table["STATUS"][5] == "VIF_TOO_HIGH"
+
+
+def test_separation_that_counts_do_not_show_is_found_by_the_fit(columns, calls):
+    # Cases carry one or two alleles, controls none or one: both arms have both alleles, and yet no maximum exists.
+    calls[3] = np.random.default_rng(7).integers(0, 2, PEOPLE) + columns["case"]
+
+    table = run(columns, calls, "case")["case"]
+
+    assert 0 < table["CASE_FREQ"][3] < 1
+    assert 0 < table["CTRL_FREQ"][3] < 1
+    assert table["STATUS"][3] == "SEPARATION"
+    assert np.isnan(table["BETA"][3])
+
+
+def test_cases_of_one_genotype_are_separated_without_a_fit(columns, calls):
+    calls[2] = np.where(columns["case"] == 1, 0, 1)
+
+    table = run(columns, calls, "case")["case"]
+
+    assert table["STATUS"][2] == "SEPARATION"
+    assert table["CASE_FREQ"][2] == 0
+
+
+def test_everybody_heterozygous_is_constant(columns, calls):
+    calls[7] = 1
+
+    assert run(columns, calls, "case")["case"]["STATUS"][7] == "CONST_OMITTED_ALLELE"
+
+
+def test_rare_variants_have_a_row_and_nothing_in_it(columns, calls):
+    calls[1] = 0
+    calls[1, :19] = 1
+
+    table = run(columns, calls, "case", floors=Floors())["case"]
+
+    assert table["STATUS"][1] == "LOW_MAC"
+    for name in ("A1_FREQ", "BETA", "CASE_FREQ"):
+        assert np.isnan(table[name][1])
+    for name in ("A1_CT", "OBS_CT", "CASE_CT"):
+        assert table[name][1] == -1
+
+
+def test_the_null_fit_is_told(columns, calls):
+    plan = logistic_gwas(federation(columns, calls), study("case"), chunk())
+
+    notes = [note for note in plan if isinstance(note, Note) and note.code == "NULL_MODEL"]
+
+    assert [note.data["trait"] for note in notes] == ["case"]
+    assert 3 <= notes[0].data["rounds"] <= 8
+
+
+def refusal(columns, calls, asked: Study) -> UsageError:
+    with pytest.raises(UsageError) as refused:
+        list(logistic_gwas(federation(columns, calls), asked, chunk()))
+    return refused.value
+
+
+def test_effects_of_sites_are_refused_with_the_way_out(columns, calls):
+    asked = study("case")
+
+    error = refusal(columns, calls, replace(asked, models=(replace(asked.models[0], site_effects=True),)))
+
+    assert error.code == "NO_SITE_EFFECTS"
+    assert "--model linear" in error.hint
+
+
+def test_a_quantitative_trait_is_refused_by_name(columns, calls):
+    error = refusal(columns, calls, study("height"))
+
+    assert error.code == "NOT_BINARY"
+    assert "'height'" in error.message
+
+
+def test_a_covariate_that_decides_the_trait_is_an_error(columns, calls):
+    columns["score"] = columns["case"] + np.random.default_rng(2).uniform(0, 0.5, PEOPLE)
+
+    error = refusal(columns, calls, study("case"))
+
+    assert error.code == "NULL_NOT_CONVERGED"
