@@ -5,7 +5,7 @@ the rounded data. Two IEEE operations and one rounding: the same bits on every m
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -140,6 +140,8 @@ def _people_bound(limits: Limits) -> float:
 @dataclass(frozen=True)
 class SiteDifferences(Additive):
     """How far trait means of sites lie apart: the sum over sites of people times squared distance, in variances."""
+
+    NODEWISE: ClassVar[frozenset[str]] = frozenset({"between"})
 
     between: Annotated[Reals, Sum("trait", bound=_people_bound)]
 
