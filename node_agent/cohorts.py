@@ -139,11 +139,13 @@ class Cohorts:
 
     def _kept(self, key: tuple[str, ...], make: Callable[[], V]) -> V:
         with self._lock:
-            if key not in self._cache:
-                while len(self._cache) >= _KEPT:
-                    self._cache.pop(next(iter(self._cache)))
-                self._cache[key] = make()
-            return self._cache[key]  # type: ignore[return-value]  # a key is made by one caller, of one type
+            found = self._cache.pop(key, None)
+            if found is None:
+                found = make()
+            while len(self._cache) >= _KEPT:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[key] = found  # last, so that what was not used for longest goes first
+            return found  # type: ignore[return-value]  # a key is made by one caller, of one type
 
 
 def columns_of(model: Model) -> set[str]:

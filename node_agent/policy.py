@@ -42,7 +42,7 @@ class Policy:
     min_people, min_arm, min_level
         Fewest people of a model, of cases and of controls, of a level of a category.
     min_nodes
-        Fewest nodes in a run.
+        Fewest nodes in a run; 2 with `allow_two_nodes` unless said.
     min_mac, min_missing
         Fewest minor alleles, over all nodes, for a variant to be analysed; fewest missing calls for `drop`.
     parameters_per_person
@@ -120,7 +120,6 @@ VALIDATION: Mapping[str, Any] = {
     "parameters_per_person": UNLIMITED,
     "max_queries": 0,
     "allow_drop": True,
-    "allow_two_nodes": True,
     "allow_site_effects": True,
     "reason": "validation on public data",
 }
@@ -146,6 +145,8 @@ def read_policy(table: Mapping[str, Any]) -> tuple[Policy, list[str]]:
         found = _value(reading, name, getattr(Policy, name, ()))
         if found is not None:
             values[name] = found
+    if values.get("allow_two_nodes") and "min_nodes" not in table:
+        values["min_nodes"] = TWO_NODES
     policy = Policy(**values)
     faults = reading.faults + _rule_faults(policy) if not reading.faults else reading.faults
     return (Policy() if faults else policy), faults

@@ -75,7 +75,7 @@ class _Caller:
     async def refuse(self, context: Context, error: FedstatsError) -> NoReturn:
         """End a call with what may be said of an error."""
         _log.info("call.refused", kind=type(error).__name__, code=error.code, message=error.message)
-        document = error_to_bytes(error, self.agent.node.name, "")
+        document = error_to_bytes(error, self.agent.node.name, getattr(error, "incident", ""))
         await context.abort(status_of(error), error.code, ((ERROR_KEY, document),))
         raise AssertionError("abort always raises")
 
@@ -94,7 +94,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
     def __init__(self, caller: _Caller) -> None:
         self.caller = caller
 
-    async def Put(self, request_iterator: AsyncIterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
+    async def Put(self, request_iterator: AsyncIterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:  # noqa: N802  # gRPC gives the name
         """An order, then the pieces of the blob that it announces."""
         agent = self.caller.agent
         try:
@@ -116,12 +116,12 @@ class NodeService(node_pb2_grpc.NodeServicer):
                 raise ProtocolRefused("a blob is longer than announced", code="DAMAGED_BLOB")
         return order, bytes(data)
 
-    async def Availability(self, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:
+    async def Availability(self, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:  # noqa: N802  # as above
         """One byte a variant of the panel."""
         async for piece in self._stream("Availability", request, context):
             yield piece
 
-    async def Fetch(self, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:
+    async def Fetch(self, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:  # noqa: N802  # as above
         """Protected words from an offset on."""
         async for piece in self._stream("Fetch", request, context):
             yield piece

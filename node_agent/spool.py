@@ -51,7 +51,10 @@ class Spool:
                 code="SPOOL_UNWRITABLE",
                 hint="Make room on the disk of the node's state folder; the run can be resumed.",
             ) from error
-        self.records.add_chunk(pass_id, ChunkRecord(number, len(data), hashlib.sha256(data).hexdigest()))
+        chunk = ChunkRecord(number, len(data), hashlib.sha256(data).hexdigest())
+        with self.records.ledger.transaction():
+            self.records.add_chunk(pass_id, chunk)
+            self.records.ledger.append("chunk", {"pass": pass_id, "number": number, "sha256": chunk.sha256})
 
     def _write(self, path: Path, recorded: int, data: bytes) -> None:
         is_new = not path.exists()

@@ -118,12 +118,20 @@ class Workers:
             self.changed.notify_all()
 
 
+class Incident(Failed):
+    """An error that nobody expected; `incident` finds it in the local log."""
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(
+            f"an error that was not expected (incident {incident}); nothing of it was sent",
+            code="INTERNAL",
+            hint="The custodian finds it under that incident in the agent's log.",
+        )
+        self.incident = incident
+
+
 def internal(error: Exception) -> FedstatsError:
     """What is said of an error that nobody expected: an incident, which only the local log explains."""
     incident = uuid4().hex[:12]
     _log.error("incident", incident=incident, exc_info=error)
-    return Failed(
-        f"an error that was not expected (incident {incident})",
-        code="INTERNAL",
-        hint="The custodian finds it under that incident in the agent's log; nothing of it was sent.",
-    )
+    return Incident(incident)
