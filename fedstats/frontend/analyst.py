@@ -17,7 +17,7 @@ from fedstats.frontend.job import (
     seconds_of,
     variants_of,
 )
-from fedstats.frontend.run import run_request
+from fedstats.frontend.run import run_to_the_end
 from fedstats.frontend.sinks import Result
 from fedstats.frontend.tables import VariantTable
 from fedstats.planning.request import LARGEST_PASS, AnalysisKind, Request, check_request
@@ -129,7 +129,7 @@ class Analyst:
     def _run(self, job: Job, events: Events) -> dict[str, Result]:
         check_request(job.request)
         with self._open_backend(job.request, job.place, events) as backend:
-            return run_request(backend, job, events)
+            return run_to_the_end(backend, job, events)
 
 
 def _tables(results: Mapping[str, Result]) -> dict[str, VariantTable]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fedstats.arrays import Indices
 from fedstats.dataset import People
+from fedstats.errors import NodeLost
 from fedstats.federation import Federation
 from fedstats.planning.panel import Panel
 from fedstats.planning.request import Request
@@ -39,6 +40,13 @@ Events = Callable[[Event], None]
 
 def no_events(event: Event) -> None:
     """Show nothing."""
+
+
+class RosterShrinks(NodeLost):
+    """A node is lost for good and the others go on without it, as its own policy allows or because nothing was opened.
+
+    Whoever raises it has made `Backend.nodes` the survivors; the request is then run anew on the same backend.
+    """
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ class Reporter:
     def __init__(self, backend: Backend, job: Job, events: Events) -> None:
         self.backend, self.job, self.events = backend, job, events
         out = job.place.out
+        self._listed: Path | None = None
         self._log = None if out is None else RunLog(out, version=fedstats.__version__, command=job.command)
 
     def __enter__(self) -> Self:
@@ -84,6 +86,12 @@ class Reporter:
             return
         with TableWriter(out, "variants.tsv.gz") as writer:
             writer.append(fallen_columns(self.backend.panel, preparation.studies[0].chosen))
+        self._listed = writer.path
+
+    def withdraw(self) -> None:
+        """Take back the list of what fell out: the tables that it belongs to are not there."""
+        if self._listed is not None:
+            self._listed.unlink(missing_ok=True)
 
     def finished(self, results: Mapping[str, Result], sinks: Sinks, outcome: Outcome, record: dict[str, Any]) -> None:
         """Write OUT.run.json and the last lines of the log, and tell of every result."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fedstats.analyses  # noqa: F401  # registers every analysis
 from fedstats.analyses.people_accounting import count_people
 from fedstats.errors import NodeUnreachable
-from fedstats.frontend.backend import Backend, Events, no_events
+from fedstats.frontend.backend import Backend, Event, Events, RosterShrinks, no_events
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared, prepare
 from fedstats.frontend.progress import Progress
@@ -35,7 +35,7 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
         reporter.planned(preparation)
         outcome = Outcome(preparation)
         sinks = _sinks(backend, job, preparation)
-        with _kept_or_abandoned(sinks):
+        with _kept_or_abandoned(sinks, reporter):
             for prepared in preparation.studies:
                 _compute(backend, prepared, sinks, outcome, reporter)
             reporter.fallen_out(preparation)
@@ -45,6 +45,20 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
         results = {name: sink.result(record) for name, sink in sinks.open.items()}
         reporter.finished(results, sinks, outcome, record)
     return results
+
+
+def run_to_the_end(backend: Backend, job: Job, events: Events = no_events) -> dict[str, Result]:
+    """`run_request`, and again on the survivors where nodes are lost for good and the others may go on."""
+    while True:
+        before = backend.nodes
+        try:
+            return run_request(backend, job, events)
+        except RosterShrinks as lost:
+            if len(backend.nodes) >= len(before):
+                raise
+            gone = [node for node in before if node not in backend.nodes]
+            for node in gone:
+                events(Event("node", {"node": node, "state": "left out", "message": lost.message}))
 
 
 def _sinks(backend: Backend, job: Job, preparation: Preparation) -> Sinks:
@@ -60,15 +74,17 @@ def _sinks(backend: Backend, job: Job, preparation: Preparation) -> Sinks:
 
 
 @contextmanager
-def _kept_or_abandoned(sinks: Sinks) -> Iterator[None]:
+def _kept_or_abandoned(sinks: Sinks, reporter: Reporter) -> Iterator[None]:
     """Leave no half table behind; passes that were finished when a node was lost are kept as partial."""
     try:
         yield
-    except NodeUnreachable:
-        sinks.abandon(keep_rows=True)
+    except NodeUnreachable as error:
+        sinks.abandon(keep_rows=not isinstance(error, RosterShrinks))
+        reporter.withdraw()
         raise
     except BaseException:
         sinks.abandon(keep_rows=False)
+        reporter.withdraw()
         raise
 
 

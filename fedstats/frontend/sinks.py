@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedstats.analyses.statuses import MISSING, STATUSES, TESTS
-from fedstats.errors import Failed
+from fedstats.errors import Failed, FedstatsError
 from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
@@ -89,10 +89,13 @@ class AssociationFiles:
             _partial(path).unlink(missing_ok=True)
 
     def abandon(self, *, keep_rows: bool) -> None:
-        if not (keep_rows and self._rows):
-            self._writer.abort()
+        try:
+            if not (keep_rows and self._rows):
+                self._writer.abort()
+                return
+            self._writer.close()
+        except FedstatsError:  # the disk may be full; what made the run end is worth more than this
             return
-        self._writer.close()
         for path in self.paths:
             path.replace(_partial(path))
 
@@ -143,7 +146,13 @@ class Sinks:
 
     def __init__(self, out: Path | None, traits: Mapping[str, TraitKind], panel: Mapping[str, Values]) -> None:
         self._out, self._traits, self._panel = out, traits, panel
-        self.open: dict[str, Sink] = {name: self._association(name) for name in traits}
+        self.open: dict[str, Sink] = {}
+        try:
+            for name in traits:
+                self.open[name] = self._association(name)
+        except BaseException:
+            self.abandon(keep_rows=False)
+            raise
 
     def append(self, tables: Mapping[str, Mapping[str, Values]]) -> None:
         """Hand each table its rows."""
@@ -154,16 +163,9 @@ class Sinks:
                 self.open[name].append(rows)
 
     def finish(self) -> None:
-        """Finish every table; where one fails, none stays."""
-        try:
-            for sink in self.open.values():
-                sink.finish()
-        except BaseException:
-            for sink in self.open.values():
-                for path in sink.paths:
-                    path.unlink(missing_ok=True)
-                sink.abandon(keep_rows=False)
-            raise
+        """Finish every table; where one fails, `abandon` takes back those that have their names already."""
+        for sink in self.open.values():
+            sink.finish()
 
     def abandon(self, *, keep_rows: bool) -> None:
         """Abandon every table."""

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fedstats.errors import DisclosureRefused, FaultyInput, NodeLost, UsageError
+from fedstats.errors import DisclosureRefused, Failed, FaultyInput, NodeLost, UsageError
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
-from fedstats.frontend.backend import Backend, Event, Events, Place
+from fedstats.frontend.backend import Backend, Event, Events, Place, RosterShrinks
 from fedstats.frontend.local_backend import LocalBackend, LocalFederation
 from fedstats.local import LocalSite, LocalSums
 from fedstats.planning.panel import ABSENT, PRESENT
@@ -267,3 +267,44 @@ def test_finished_passes_are_kept_as_partial_files_when_a_node_is_lost(tmp_path:
     assert caught.value.exit_code == 4
     assert files(tmp_path) == ["run.log", "run.qt2.partial.parquet", "run.qt2.partial.tsv.gz"]
     assert len(pl.read_parquet(tmp_path / "run.qt2.partial.parquet")) == 100
+
+
+@dataclass
+class ShrinkingBackend(LocalBackend):
+    """As a network that loses its last node for good at the first sum."""
+
+    shrunk: bool = False
+
+    def federation(self, study: Study) -> Federation:
+        if self.shrunk:
+            return super().federation(study)
+        self.shrunk = True
+        self.datasets = dict(list(self.datasets.items())[:-1])
+        raise RosterShrinks("site C is lost for good; the others go on", code="ROSTER_SHRINKS")
+
+
+def test_a_run_goes_on_with_the_survivors_and_every_row_says_so() -> None:
+    whole, panel = pooled()
+    sites = {name: part(whole, np.flatnonzero(whole.columns["site3"].text == name)) for name in "ABC"}
+    available = dict.fromkeys(sites, np.full(len(panel), PRESENT, np.uint8))
+    told: list[Event] = []
+
+    @contextmanager
+    def shrinking(request: Request, place: Place, events: Events) -> Iterator[Backend]:
+        yield ShrinkingBackend(sites, panel, available)
+
+    result = Analyst(shrinking).gwas("qt2", chr="22", events=told.append)
+
+    survivors = {name: sites[name] for name in "AB"}
+    assert set(result["NODES"]) == {2}
+    assert result.to_arrow().equals(LocalFederation(survivors, panel).gwas("qt2", chr="22").to_arrow())
+    assert [event.data["node"] for event in told if event.event == "node"] == ["C"]
+
+
+def test_no_table_of_a_run_stays_where_one_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "run.qt2.tsv.gz").mkdir()  # stands in the way of the second table when it gets its name
+
+    with pytest.raises(Failed, match=r"run.qt2.tsv.gz: could not be written"):
+        three_sites().gwas(["qt1", "qt2"], chr="22", out=tmp_path / "run")
+
+    assert files(tmp_path) == ["run.log", "run.qt2.tsv.gz"]

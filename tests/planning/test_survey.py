@@ -58,3 +58,9 @@ def test_floors_of_a_run_are_the_strictest_at_each_point() -> None:
     floors = strictest({"FI": loose, "EE": strict})
 
     assert (floors.min_people, floors.min_arm, floors.parameters_per_person) == (200, 30, 0.02)
+
+
+def test_sex_that_nobody_knows_is_not_there() -> None:
+    answer = survey(dataset({"y": [1, 2]}, sex=[0, 0]), Questions((), ("sex",), ()), OPEN)
+
+    assert not answer.columns["sex"].present
