@@ -89,6 +89,9 @@ class AssociationFiles:
             _partial(path).unlink(missing_ok=True)
 
     def abandon(self, *, keep_rows: bool) -> None:
+        if self._summary is not None:  # finished, but another table of the run could not be
+            _remove(self.paths)
+            return
         try:
             if not (keep_rows and self._rows):
                 self._writer.abort()
@@ -116,6 +119,7 @@ class TableSink:
     def __init__(self, out: Path | None, suffix: str, panel: Mapping[str, Values]) -> None:
         self._suffix, self._panel = suffix, panel
         self._writer = None if out is None else TableWriter(out, suffix)
+        self._finished = False
         self._tables: list[pa.Table] = []
 
     def append(self, results: Mapping[str, Values]) -> None:
@@ -127,9 +131,12 @@ class TableSink:
     def finish(self) -> None:
         if self._writer is not None:
             self._writer.close()
+        self._finished = True
 
     def abandon(self, *, keep_rows: bool) -> None:  # noqa: ARG002  # these tables are quick to make again
-        if self._writer is not None:
+        if self._finished:
+            _remove(self.paths)
+        elif self._writer is not None:
             self._writer.abort()
 
     def result(self, provenance: Provenance) -> VariantTable:
@@ -200,6 +207,11 @@ def spelt_out(results: Mapping[str, Values]) -> dict[str, Values]:
 def _split(results: Mapping[str, Values]) -> tuple[dict[str, Values], np.ndarray]:
     rows = {name: values for name, values in spelt_out(results).items() if name != "variant"}
     return rows, np.asarray(results["variant"], np.int64)
+
+
+def _remove(paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _partial(path: Path) -> Path:
