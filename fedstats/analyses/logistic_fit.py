@@ -5,7 +5,7 @@ standard error from the information at the last evaluation, which lies within 1e
 Coefficients that nodes would refuse are never sent: such a variant is retired with a status first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,16 +162,20 @@ def _within(null: Reals, beta: Reals, step: Reals) -> tuple[Reals, Bools]:
     reach = (np.sqrt(b * b + a * room) - b) / np.where(a > 0, a, 1.0)
     share = np.where(a > 0, np.minimum(1.0, reach), 1.0)
     moved = step * share[:, None]
-    genotype = np.abs(beta[:, -1] + moved[:, -1])
-    slack = _INSIDE * steps.LARGEST_INTERCEPT_SLACK + 2 * genotype
-    off = np.abs(beta[:, 0] + moved[:, 0] - null[0]) > slack
-    return moved, (share < _STUCK) | off
+    after = beta + moved
+    # An effect beyond its limit is separation, and not for this function to say.
+    effect = np.clip(after[:, -1], -steps.LARGEST_GENOTYPE_EFFECT, steps.LARGEST_GENOTYPE_EFFECT)
+    return moved, (share < _STUCK) | ~steps.admissible(null, after[:, :-1], effect)
 
 
 def evaluate(federation: Federation, fit: NullFit, candidates: Candidates, beta: Reals, number: int) -> NewtonSteps:
     """Newton's step of every candidate at its coefficients, block by block, so that no chunk of matrices is held."""
-    asks = _asks(fit, candidates, beta, number)
-    parts = [_steps(total) for _, total in federation.each(steps.newton_round, fit.model, asks)]
+    asks = round_asks(fit, candidates, beta, number)
+    return joined_steps([steps_of(total) for _, total in federation.each(steps.newton_round, fit.model, asks)])
+
+
+def joined_steps(parts: Sequence[NewtonSteps]) -> NewtonSteps:
+    """Steps of several blocks as one."""
     return NewtonSteps(
         step=np.concatenate([part.step for part in parts]),
         decrement=np.concatenate([part.decrement for part in parts]),
@@ -180,7 +184,10 @@ def evaluate(federation: Federation, fit: NullFit, candidates: Candidates, beta:
     )
 
 
-def _asks(fit: NullFit, candidates: Candidates, beta: Reals, number: int) -> Iterator[tuple[Block, steps.RoundAsk]]:
+def round_asks(
+    fit: NullFit, candidates: Candidates, beta: Reals, number: int
+) -> Iterator[tuple[Block, steps.RoundAsk]]:
+    """Asks of one round, block by block; `beta` has shape (variant, coefficient + 1), the genotype last."""
     for first in range(0, len(candidates), BLOCK):
         piece = slice(first, first + BLOCK)
         some = candidates.at(piece)
@@ -197,7 +204,8 @@ def _asks(fit: NullFit, candidates: Candidates, beta: Reals, number: int) -> Ite
         yield Block(some.totals.variants), ask
 
 
-def _steps(total: steps.RoundSums) -> NewtonSteps:
+def steps_of(total: steps.RoundSums) -> NewtonSteps:
+    """Newton's steps from the sums of one block."""
     score = np.column_stack([total.score, total.genotype_score])
     inner = unpack(total.information, total.score.shape[1])
     return newton_steps(score, border(inner, total.cross_information, total.genotype_information))

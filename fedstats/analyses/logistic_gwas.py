@@ -23,11 +23,12 @@ from fedstats.analyses.genotype_counts import (
 from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
 from fedstats.analyses.linear_gwas import Treatment, treat_missing
 from fedstats.analyses.logistic_fit import Candidates, Estimates, NullFit, fit_all
+from fedstats.analyses.logistic_like_plink import fit_like_plink
 from fedstats.analyses.logistic_null import fit_null
 from fedstats.analyses.logistic_score import ScoreTests, complete_score_tests, score_tests
 from fedstats.analyses.statuses import Codes, code_of_test, missing_code, status
 from fedstats.analyses.variant_filters import filter_variants
-from fedstats.arrays import Bools, Counts, Indices
+from fedstats.arrays import Bools, Counts, Indices, Reals
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.kernels.tails import log10_p_of_z
@@ -73,12 +74,6 @@ def _refuse_unknown(study: Study) -> None:
             "effects of sites (--site-effects, --local-covar) are there for linear models only, so far",
             code="NO_SITE_EFFECTS",
             hint="Run binary traits with --model linear, or without this option.",
-        )
-    if study.convergence == "plink":
-        raise UsageError(
-            "--convergence plink is not there yet; logistic models converge in full",
-            code="NO_PLINK_CONVERGENCE",
-            hint="Leave the option out: estimates then agree with PLINK 2's to about 1e-4 standard errors.",
         )
     named = [trait.name for model in study.scanned for trait in model.traits if trait.kind != "binary"]
     if named:
@@ -236,7 +231,7 @@ def _estimates(
     refit = sound & (np.abs(found.beta) > _refit_above(study) * found.standard_error)
     chosen = np.flatnonzero(refit & ~separated)
     if len(chosen):
-        full = fit_all(federation, fit, candidates.at(chosen), tests.step[chosen])
+        full = _full_fits(federation, study, fit, candidates.at(chosen), tests.step[chosen])
         found.beta[chosen], found.standard_error[chosen] = full.beta, full.standard_error
         found.status[chosen] = full.status
     hopeless = refit & separated
@@ -244,6 +239,12 @@ def _estimates(
     found.status[hopeless] = status("SEPARATION")
     fitted = refit | (study.test == "wald")
     return found, np.where(fitted, code_of_test("LOGISTIC_WALD"), code_of_test("LOGISTIC_SCORE")).astype(np.int8)
+
+
+def _full_fits(federation: Federation, study: Study, fit: NullFit, candidates: Candidates, start: Reals) -> Estimates:
+    if study.convergence == "plink":
+        return fit_like_plink(federation, fit, candidates)
+    return fit_all(federation, fit, candidates, start)
 
 
 def _refit_above(study: Study) -> float:

@@ -7,7 +7,7 @@ of zero; each step says which coefficients it admits, and no node computes with 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from fedstats.errors import DisclosureRefused, Refused
 from fedstats.kernels.newton import pair_indices
 from fedstats.step import Along, local_step
 from fedstats.study import Floors
+
+if TYPE_CHECKING:
+    from fedstats.kernels.logistic import LogisticSums
 
 #: Fraction bits of the columns and sums of round 0. Totals stay under 2 n = 2^22, so that 2^60 fits a word.
 ROUND_ZERO_BITS = 38
@@ -241,29 +244,73 @@ def _refuse_few_missing(at: RoundAsk, floors: Floors) -> None:
 def admissible(null: Reals, effects: Reals, genotype_effects: Reals) -> Bools:
     """Which variants' coefficients nodes compute with, shape (variant,).
 
-    The intercept is tied to the genotype's effect: coding the other allele moves it by twice that effect.
+    Coefficients must be near the null model's, or all be zero, where everybody has the same weight. The intercept may
+    lie anywhere between zero and the null's, where weights are more alike, and is beyond tied to the genotype's
+    effect: coding the other allele moves it by twice that effect.
     """
     distance = np.linalg.norm(effects[:, 1:] - null[1:], axis=1)
-    allowed = 2 * np.abs(genotype_effects) + LARGEST_INTERCEPT_SLACK
-    return np.asarray(
+    slack = 2 * np.abs(genotype_effects) + LARGEST_INTERCEPT_SLACK
+    near = (
         (distance <= LARGEST_DISTANCE)
         & (np.abs(genotype_effects) <= LARGEST_GENOTYPE_EFFECT)
-        & (np.abs(effects[:, 0] - null[0]) <= allowed)
+        & (effects[:, 0] >= min(null[0], 0.0) - slack)
+        & (effects[:, 0] <= max(null[0], 0.0) + slack)
     )
+    zero = (effects == 0).all(axis=1) & (genotype_effects == 0)
+    return np.asarray(near | zero)
 
 
 @local_step("logistic_gwas/round@1", admissible=admit_round)
 def newton_round(cohort: Cohort, at: RoundAsk) -> RoundSums:
     """Score and information of every variant of the block at its own coefficients."""
-    from fedstats.kernels.logistic import logistic_people, logistic_sums
-
-    design, outcome = design_and_outcome(cohort, standardised(cohort, at), at.trait)
-    people = logistic_people(cohort.people, design, outcome)
-    sums = logistic_sums(people, cohort.block(), at.effects, at.genotype_effects, at.mean, at.dropped == 1)
+    sums = _sums_of_round(cohort, at, likelihood=False)
     return RoundSums(
         score=sums.score,
         genotype_score=sums.genotype_score,
         information=sums.information,
         cross_information=sums.cross_information,
         genotype_information=sums.genotype_information,
+    )
+
+
+def _sums_of_round(cohort: Cohort, at: RoundAsk, *, likelihood: bool) -> "LogisticSums":
+    from fedstats.kernels.logistic import logistic_people, logistic_sums  # at the node only: it brings the compiler
+
+    design, outcome = design_and_outcome(cohort, standardised(cohort, at), at.trait)
+    people = logistic_people(cohort.people, design, outcome)
+    return logistic_sums(
+        people,
+        cohort.block(),
+        at.effects,
+        at.genotype_effects,
+        at.mean,
+        at.dropped == 1,
+        likelihood=likelihood,
+    )
+
+
+def _likelihood_bound(limits: Limits) -> float:
+    # |eta| + log 2 a person: at most 44 from the intercept and 30 from the genotype; covariates, at most 6 in norm,
+    # add 6 times the root of their number on average. 200 leaves room for 400 of them.
+    return 200.0 * limits.people
+
+
+@dataclass(frozen=True)
+class LikelihoodSums(RoundSums):
+    """The same with the log-likelihood, for those who stop where PLINK 2 stops."""
+
+    log_likelihood: Annotated[Reals, Sum("variant", bound=_likelihood_bound)]
+
+
+@local_step("logistic_gwas/round_with_likelihood@1", admissible=admit_round)
+def newton_round_with_likelihood(cohort: Cohort, at: RoundAsk) -> LikelihoodSums:
+    """Score, information and log-likelihood of every variant of the block at its own coefficients."""
+    sums = _sums_of_round(cohort, at, likelihood=True)
+    return LikelihoodSums(
+        score=sums.score,
+        genotype_score=sums.genotype_score,
+        information=sums.information,
+        cross_information=sums.cross_information,
+        genotype_information=sums.genotype_information,
+        log_likelihood=sums.log_likelihood,
     )

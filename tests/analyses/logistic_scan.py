@@ -29,6 +29,16 @@ def study_of(*traits: str, covariates: tuple[str, ...] = COVARIATES, **choices: 
     return replace(start, **choices)  # type: ignore[arg-type]  # fields by name
 
 
+class Admitting(LocalSums):
+    """Sites that check parameters as nodes do, before they compute."""
+
+    floors: Floors = VALIDATION
+
+    def _total(self, step, model, parameters, block):
+        step.admissible(parameters, self.floors)
+        return super()._total(step, model, parameters, block)
+
+
 def tables_of(federation: LocalSums, study: Study, chunks: tuple[Chunk, ...]) -> dict[str, dict[str, np.ndarray]]:
     """Result tables by trait in panel order, codes as their names."""
     used = tuple(model for model in study.models if model.kind in {chunk.kind for chunk in chunks})
@@ -46,7 +56,8 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 @cache
 def scan(trait: str, site_column: str | None = None, **choices: object) -> dict[str, np.ndarray]:
     """The table of one trait over all variants of the real data; by site, or everybody in one cohort."""
-    return tables_of(real_data.federation(site_column), study_of(trait, **choices), real_data.all_chunks())[trait]
+    federation = Admitting(real_data.federation(site_column).sites)
+    return tables_of(federation, study_of(trait, **choices), real_data.all_chunks())[trait]
 
 
 def odds_and_errors(reference: str) -> tuple[np.ndarray, np.ndarray]:

@@ -121,6 +121,28 @@ def test_chromosome_22_is_that_of_r():
         assert table["OBS_CT"][at] == int(row["n"])
 
 
+def test_along_plinks_path_fits_stop_where_those_of_glm_fit_stop():
+    table, full = scan("bt1", convergence="plink"), scan("bt1")
+    chosen = rare_and_common(table)
+    covariates, dosages, outcome = dense("bt1", chosen)
+
+    for at, dosage in zip(chosen, dosages, strict=True):
+        design, rows = columns(covariates, dosage, None)
+        beta, error = naive.glm_fit(design, outcome[rows])
+        assert abs(table["BETA"][at] - beta[-1]) < 1e-9 * error[-1]
+        np.testing.assert_allclose(table["SE"][at], error[-1], rtol=1e-9)
+    # The path shows in the standard errors: they are one round older than those of full convergence.
+    assert np.abs(table["SE"] / full["SE"] - 1).max() > 1e-7
+
+
+def test_along_plinks_path_the_same_variants_are_separated():
+    table = scan("bt2", convergence="plink")
+
+    np.testing.assert_array_equal(table["STATUS"], scan("bt2")["STATUS"])
+    beta, error = odds_and_errors("adj.bt2.glm.logistic")
+    assert np.nanmax(np.abs((table["BETA"] - beta) / error)) < PLINK_BETA
+
+
 @pytest.mark.parametrize("test", ["wald", "score", "score-refit"])
 @pytest.mark.parametrize("trait", ["bt1", "bt2"])
 def test_three_sites_give_what_one_cohort_gives(trait, test):

@@ -76,6 +76,20 @@ def test_a_full_round_is_that_of_dense_arrays_imputed_or_dropped(cohort, ask):
         np.testing.assert_allclose(information[j], expected.information, atol=1e-8)
 
 
+def test_the_log_likelihood_comes_with_the_same_sums(cohort, ask):
+    design, outcome, dosages = dense(cohort)
+
+    found, plain = steps.newton_round_with_likelihood(cohort, ask), steps.newton_round(cohort, ask)
+
+    np.testing.assert_array_equal(found.information, plain.information)
+    for j, dosage in enumerate(dosages):
+        kept = (dosage >= 0) | (ask.dropped[j] == 0)
+        g = np.where(dosage < 0, ask.dosage[j] / ask.called[j], dosage)
+        beta = np.append(ask.effects[j], ask.genotype_effects[j])
+        expected = naive.sums(np.column_stack([design, g])[kept], outcome[kept], beta).log_likelihood
+        np.testing.assert_allclose(found.log_likelihood[j], expected, rtol=1e-9)
+
+
 def test_round_zero_does_not_depend_on_how_people_are_spread(cohort):
     at, half = examples.round_zero_ask(), np.arange(len(cohort.people)) % 2 == 0
 
@@ -123,6 +137,21 @@ def test_an_intercept_may_move_only_as_far_as_the_genotype_takes_it(ask):
     steps.admit_round(replace(ask, effects=effects, genotype_effects=np.full(examples.VARIANTS, 3.6)), FLOORS)
     with pytest.raises(Refused, match="single out people"):
         steps.admit_round(replace(ask, effects=effects, genotype_effects=np.full(examples.VARIANTS, 3.4)), FLOORS)
+
+
+def test_coefficients_of_zero_are_admitted_for_plinks_start(ask):
+    rare = np.array([-9.0, 1.5, 0.0])
+    zero, nothing = np.zeros((examples.VARIANTS, 3)), np.zeros(examples.VARIANTS)
+
+    steps.admit_round(replace(ask, null=rare, effects=zero, genotype_effects=nothing), FLOORS)
+
+
+def test_an_intercept_between_zero_and_the_null_is_admitted(ask):
+    rare = np.array([-9.0, 0.3, 0.0])
+    effects = np.tile(rare, (examples.VARIANTS, 1))
+    effects[:, 0] = -4.0
+
+    steps.admit_round(replace(ask, null=rare, effects=effects), FLOORS)
 
 
 def test_null_coefficients_are_checked_in_every_step(ask):

@@ -82,4 +82,5 @@ PARAMETERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "logistic_gwas/null@1": lambda rng: null_ask(),
     "logistic_gwas/round_zero@1": lambda rng: round_zero_ask(),
     "logistic_gwas/round@1": round_ask,
+    "logistic_gwas/round_with_likelihood@1": round_ask,
 }

@@ -47,6 +47,28 @@ def fit(columns: np.ndarray, outcome: np.ndarray, rounds: int = 60) -> tuple[np.
     return beta, np.linalg.inv(at.information)
 
 
+def glm_fit(columns: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and standard errors as R's stats::glm.fit has them: weighted regressions of working responses.
+
+    After its source in R 4.2: mustart = (y + 0.5) / 2, epsilon = 1e-8 on the relative change of the deviance, and
+    standard errors from the weights of the last regression, which are those of the coefficients before it.
+    """
+    mu = (outcome + 0.5) / 2
+    eta, deviance = np.log(mu / (1 - mu)), np.inf
+    for _ in range(25):
+        weight = mu * (1 - mu)
+        working = eta + (outcome - mu) / weight
+        root = np.sqrt(weight)
+        beta = np.linalg.lstsq(columns * root[:, None], working * root, rcond=None)[0]
+        errors = np.sqrt(np.linalg.inv((columns * weight[:, None]).T @ columns).diagonal())
+        eta = columns @ beta
+        mu, before = expit(eta), deviance
+        deviance = -2 * (outcome * eta - np.logaddexp(0.0, eta)).sum()
+        if abs(deviance - before) / (abs(deviance) + 0.1) < 1e-8:
+            break
+    return beta, errors
+
+
 def score_test(covariates: np.ndarray, genotype: np.ndarray, outcome: np.ndarray) -> tuple[float, float]:
     """U / V and 1 / sqrt(V) of the efficient score at the fit without the genotype; covariates with the intercept."""
     beta, covariance = fit(covariates, outcome)
