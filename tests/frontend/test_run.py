@@ -50,6 +50,24 @@ def test_linear_gwas_of_three_sites_is_plink2_on_pooled_data(trait: str, people:
     np.testing.assert_allclose(both["SE"], both["SE_plink2"], rtol=SIX_DIGITS)
 
 
+def test_site_effects_are_those_of_indicators_on_pooled_data() -> None:
+    result = three_sites().gwas("qt1", covariates=["age", "sex"], site_effects="fixed", missing="drop")
+
+    both = joined(result.to_polars(), plink2("sitefx.qt1.glm.linear"))
+    assert len(both) == 14_389
+    assert (both["OBS_CT"] == both["OBS_CT_plink2"]).all()
+    np.testing.assert_allclose(both["BETA"], both["BETA_plink2"], rtol=SIX_DIGITS)
+    np.testing.assert_allclose(both["SE"], both["SE_plink2"], rtol=SIX_DIGITS)
+
+
+def test_common_people_are_those_with_every_trait() -> None:
+    results = three_sites().gwas(["qt1", "qt2"], covariates=["age"], trait_people="common", chr="22", missing="drop")
+
+    # The data README: qt1 and age lack 1-2 % each; qt2 lacks nobody, so that qt1's people are those of both.
+    assert results["qt1"]["OBS_CT"].tolist() == results["qt2"]["OBS_CT"].tolist()
+    assert results["qt2"].summary.people == 938
+
+
 def test_auto_runs_quantitative_and_binary_traits_of_one_request() -> None:
     results = three_sites().gwas(["bt1", "qt1", "bt2"], covariates=COVARIATES, missing="drop")
 
