@@ -118,8 +118,15 @@ class Checkpoint:
 
     @property
     def anything_opened(self) -> bool:
-        """Whether any total was ever kept: from then on the set of nodes cannot shrink by itself."""
-        return any(self._names("totals")) or any(self._names("rows"))
+        """Whether a total, or under plain any node's words, may be known: then nodes cannot be left out any more.
+
+        A pass may be open from the moment at which its seed shares could be asked for.
+        """
+        if any(self._names("totals")) or any(self._names("rows")):
+            return True
+        folders = [one.folder for one in self.unsettled_passes()]
+        plain = any(not (folder / "R.json").exists() and any(folder.glob("*.words")) for folder in folders)
+        return plain or any((folder / "C.json").exists() for folder in folders)
 
     def attempt(self, place: Place) -> int:
         """Which attempt the pass at a place is at, from 0."""

@@ -6,7 +6,6 @@ not needed again, as long as enough others are there.
 A pass that cannot get all words is given up: abandoned at every node that can be reached, and never opened.
 """
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from fedstats.coordinator.checkpoint import PassFolder, Place
 from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all, from_enough
+from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import PassWork
 from fedstats.documents import decode, digest, document, encode
@@ -127,8 +127,8 @@ def open_pass(run: Run, work: PassWork[Any, Any], place: Place) -> Opened:
         words = _upload(one, agreed)
     except Stopped:
         raise
-    except FedstatsError as error:
-        _give_up(one, error.code)
+    except FedstatsError:
+        _give_up(one)
         raise
     return Opened(order, agreed.transcript, words, _unmask(one, agreed) if run.masked else None)
 
@@ -168,7 +168,7 @@ def _open_at(one: _Pass, node: str) -> Signed:
     run, order = one.run, one.order
     if order.attempt:
         earlier = pass_id(order.run, order.scope, order.call, order.attempt - 1)
-        run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, "a new attempt begins"), Accepted)
+        run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, ABANDONED), Accepted)
     run.nodes.put(node, order.run, "asks", one.blob)
     return run.nodes.ask_signed(node, "Open", order)
 
@@ -223,16 +223,8 @@ def _unmask(one: _Pass, agreed: _Agreement) -> Masks:
     return self_masks(one.context, agreed.transcript, list(agreed.keys.values()), list(shares.values()))
 
 
-def _give_up(one: _Pass, reason: str) -> None:
+def _give_up(one: _Pass) -> None:
     """Abandon a pass that lacks words: recorded first, so that it is never continued, then told to whom it can be."""
-    run, order = one.run, one.order
-    run.checkpoint.next_attempt(one.folder.place)
-    abandon = AbandonOrder(order.run, order.pass_id, reason)
-
-    def abandon_at(node: str) -> None:
-        # A node that is away or fails is told before the next attempt; here only the cause matters.
-        with contextlib.suppress(FedstatsError):
-            run.nodes.ask_once(node, "Abandon", abandon, Accepted)
-
-    from_all(run.names, abandon_at)
+    one.run.checkpoint.next_attempt(one.folder.place)
+    abandon_everywhere(one.run, one.order.pass_id)
     one.folder.remove()

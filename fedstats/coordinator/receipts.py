@@ -1,4 +1,4 @@
-"""Receipts: once a total is on disk, each node may delete what it kept of the pass."""
+"""The end of a pass at the nodes: a receipt once its total is on disk, or abandonment where it will never be opened."""
 
 import contextlib
 import hashlib
@@ -8,7 +8,10 @@ from fedstats.coordinator.checkpoint import PassFolder, to_json
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.run import Run
 from fedstats.errors import FedstatsError
-from fedstats.wire.messages import Accepted, ReceiptOrder, pass_id
+from fedstats.wire.messages import AbandonOrder, Accepted, ReceiptOrder, pass_id
+
+#: The reason that every order of abandonment gives: the same each time, for a repeated order must be the same bytes.
+ABANDONED = "the coordinator gave the pass up"
 
 
 def send_receipts(run: Run, folder: PassFolder) -> None:
@@ -48,3 +51,23 @@ def _owed(run: Run, folder: PassFolder) -> dict[str, str]:
         return {str(node): str(digest) for node, digest in json.loads(kept).items()}
     files = {node: folder.words_file(node) for node in run.names}
     return {n: hashlib.sha256(path.read_bytes()).hexdigest() for n, path in files.items() if path.exists()}
+
+
+def abandon_unsettled(run: Run) -> None:
+    """Abandon passes that were never settled at every node that can be reached: nobody will come back to them."""
+    for folder in list(run.checkpoint.unsettled_passes()):
+        if not run.checkpoint.is_settled(folder.place):
+            identity = pass_id(run.plan.run, folder.place.scope, folder.place.call, folder.attempt)
+            abandon_everywhere(run, identity)
+
+
+def abandon_everywhere(run: Run, identity: str) -> None:
+    """Tell every node that can be reached that a pass is given up."""
+    order = AbandonOrder(run.plan.run, identity, ABANDONED)
+
+    def tell(node: str) -> None:
+        # A node that is away or fails is told before the next attempt; what matters is raised elsewhere.
+        with contextlib.suppress(FedstatsError):
+            run.nodes.ask_once(node, "Abandon", order, Accepted)
+
+    from_all(run.names, tell)

@@ -16,7 +16,7 @@ from fedstats.coordinator.checkpoint import WHOLE, Place
 from fedstats.coordinator.passes import Opened, open_pass
 from fedstats.coordinator.receipts import send_receipts, settle
 from fedstats.coordinator.run import Run
-from fedstats.coordinator.splitting import LARGEST_PASS_WORDS, PassWork, make_ask, make_pass, passes
+from fedstats.coordinator.splitting import Largest, PassWork, make_ask, make_pass, passes
 from fedstats.errors import Failed
 from fedstats.federation import Federation
 from fedstats.fixed_point import decode
@@ -45,7 +45,7 @@ class RunFederation:
     run: Run
     scope: str = WHOLE
     chunks_in_flight: int = CHUNKS_IN_FLIGHT
-    largest_pass_words: int = LARGEST_PASS_WORDS
+    largest: Largest = field(default_factory=Largest)
     limits: Limits = field(default_factory=Limits)
     _calls: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -61,7 +61,7 @@ class RunFederation:
 
     def each(self, step: Step[Q, S], model: Model, asks: Iterable[tuple[Block, Q]]) -> Iterator[tuple[Block, S]]:
         """The total of one release for each block, in the order of the asks."""
-        for work in passes(step, model, asks, self.largest_pass_words):
+        for work in passes(step, model, asks, self.largest):
             for ask, total in zip(work.asks, self._totals(work), strict=True):
                 if ask.block is None:
                     raise Failed("an ask of `each` has no block", code="NO_BLOCK")
@@ -92,7 +92,7 @@ class RunFederation:
         """Rows of one chunk: kept ones, or computed and kept."""
         rows = self.run.checkpoint.rows(chunk.number)
         if rows is None:
-            own = RunFederation(self.run, str(chunk.number), 1, self.largest_pass_words, self.limits)
+            own = RunFederation(self.run, str(chunk.number), 1, self.largest, self.limits)
             rows = function(own, chunk)
             self.run.checkpoint.keep_rows(chunk.number, rows)
             self.run.crash("after:rows")
@@ -134,7 +134,7 @@ class RunFederation:
 def start(run: Run) -> RunFederation:
     """The federation of a run, after receipts that an interrupted part of it still owed."""
     settle(run)
-    return RunFederation(run)
+    return RunFederation(run, largest=Largest(variants=run.plan.pass_variants))
 
 
 def _result(under_way: "deque[Future[Rows]]") -> Rows:

@@ -8,6 +8,7 @@ from typing import Any, Generic
 from fedstats.additive import Slot, layout, total_words
 from fedstats.documents import digest
 from fedstats.identity.signing import framed
+from fedstats.planning.request import LARGEST_PASS
 from fedstats.step import Q, S, Step, to_arrays
 from fedstats.study import Block, Model
 from fedstats.wire.arrays import asks_to_bytes
@@ -82,17 +83,36 @@ def make_pass(step: Step[Q, S], model: Model, asks: Iterable[Ask[Q]]) -> PassWor
 
 
 def passes(
-    step: Step[Q, S], model: Model, asks: Iterable[tuple[Block, Q]], largest_words: int = LARGEST_PASS_WORDS
+    step: Step[Q, S], model: Model, asks: Iterable[tuple[Block, Q]], largest: "Largest"
 ) -> Iterator[PassWork[Any, S]]:
-    """The asks of a call in order, as many in a pass as fit; one that is larger by itself is a pass of its own."""
+    """The asks of a call in order, as many in a pass as fit; one that is larger by itself is a pass of its own.
+
+    Variants increase within a pass, each asked once.
+    """
     gathered: list[Ask[Q]] = []
-    words = 0
+    words = variants = 0
     for block, parameters in asks:
         ask = make_ask(step, model, parameters, block)
-        if gathered and words + ask.words > largest_words:
+        full = words + ask.words > largest.words or variants + len(block) > largest.variants
+        if gathered and (full or not _follows(gathered[-1], block)):
             yield make_pass(step, model, gathered)
-            gathered, words = [], 0
+            gathered, words, variants = [], 0, 0
         gathered.append(ask)
         words += ask.words
+        variants += len(block)
     if gathered:
         yield make_pass(step, model, gathered)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The size of a pass: ring words at one node, and variants."""
+
+    words: int = LARGEST_PASS_WORDS
+    variants: int = LARGEST_PASS
+
+
+def _follows(last: Ask[Any], block: Block) -> bool:
+    """Whether a block's variants lie behind those of the last ask."""
+    before = last.block
+    return before is None or not len(before) or not len(block) or bool(block.variants[0] > before.variants[-1])

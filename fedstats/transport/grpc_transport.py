@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
@@ -143,9 +143,7 @@ def as_ours(error: grpc.RpcError, peer: Peer) -> FedstatsError:
     if code in _DENIED:
         return Refused(f"the node denies this call: {details}", code=code.name, node=peer.name)
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Failed(
-            "the node does not know this call; it runs another version", code="UNIMPLEMENTED", node=peer.name
-        )
+        return Failed("the node does not know this call; it runs another version", code="UNIMPLEMENTED", node=peer.name)
     return Failed(f"the call failed ({code.name.lower()}): {details}", code=code.name, node=peer.name)
 
 
@@ -175,7 +173,7 @@ class _Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="stream watch", daemon=True)
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

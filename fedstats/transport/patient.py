@@ -7,7 +7,7 @@ So a lost answer is asked for again, and a broken byte run goes on where it stop
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -131,6 +131,10 @@ class PatientTransport:
             else:
                 attempt.succeeded()
                 return answer
+
+    def known_to_answer(self, nodes: Iterable[str]) -> None:
+        """Note nodes that answered before, through another transport or in an earlier part of the run."""
+        self._answered.update(nodes)
 
     def away_seconds(self, node: str, error: NodeUnreachable) -> float:
         """Note a failure; for how long the node has been away. All calls to a node give up at the same moment."""

@@ -15,6 +15,7 @@ from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.nodes import Nodes, to_text
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.runner import RunFederation
+from fedstats.coordinator.splitting import Largest
 from fedstats.dataset import Column, Dataset
 from fedstats.documents import digest
 from fedstats.federation import Federation
@@ -146,7 +147,7 @@ class World:
         talk = Nodes(transport, self.coordinator, identities)
         run = Run(self.plan, talk, self._begin(talk), Checkpoint(folder), **given)
         # Two blocks of two variants a pass, so that calls are split into passes.
-        return RunFederation(run, chunks_in_flight=self.chunks_in_flight, largest_pass_words=6)
+        return RunFederation(run, chunks_in_flight=self.chunks_in_flight, largest=Largest(words=6))
 
     def _begin(self, talk: Nodes) -> tuple[Any, ...]:
         keys = {}

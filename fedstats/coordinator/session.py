@@ -1,0 +1,238 @@
+"""A session: one request at one set of nodes, from 'who is there' to federations that sum.
+
+What nodes answer while a run is planned is kept, so that a run that is resumed is planned alike without asking again.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fedstats.arrays import Indices
+from fedstats.coordinator.amending import amendment
+from fedstats.coordinator.config import FederationSettings
+from fedstats.coordinator.crash import crash_points
+from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
+from fedstats.coordinator.nodes import Nodes
+from fedstats.coordinator.parallel import from_all
+from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
+from fedstats.coordinator.receipts import abandon_unsettled
+from fedstats.coordinator.run import Emit, Progress, Run
+from fedstats.coordinator.runner import RunFederation, start
+from fedstats.coordinator.session_state import SessionDocument, SessionState
+from fedstats.dataset import People
+from fedstats.documents import decode, digest, document, encode
+from fedstats.errors import Failed, ProtocolRefused
+from fedstats.identity.roster import threshold
+from fedstats.planning.panel import Panel
+from fedstats.planning.people_lists import people_bytes
+from fedstats.planning.request import Request
+from fedstats.planning.survey import Questions, Serve, Survey
+from fedstats.study import Study
+from fedstats.transport.traffic import Traffic
+from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
+from fedstats.wire.messages import AvailabilityOrder, SurveyAnswer, SurveyOrder
+
+D = TypeVar("D")
+
+
+@document
+@dataclass(frozen=True)
+class KeptSurveys:
+    """Answers of all nodes to the questions of a plan."""
+
+    by_node: dict[str, SurveyAnswer]
+
+
+@document
+@dataclass(frozen=True)
+class KeptTraffic:
+    """What a session has moved so far."""
+
+    passes: int
+    calls: dict[str, int]
+    bytes_sent: dict[str, int]
+    bytes_received: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Account:
+    """How the sums of a session came about, for run.json, log and report."""
+
+    session: str
+    roster: str
+    nodes: tuple[str, ...]
+    threshold: int
+    passes: int
+    plans: Mapping[str, str]
+    versions: Mapping[str, str]
+    bytes_sent: Mapping[str, int]
+    bytes_received: Mapping[str, int]
+    lost: tuple[str, ...]
+
+
+@dataclass
+class Session:
+    """One request at one set of nodes.
+
+    Attributes
+    ----------
+    before
+        The session that this one goes on after, where nodes were lost.
+    planning, running
+        The same line with little patience, and with all of `--wait`.
+    """
+
+    settings: FederationSettings
+    request: Request
+    panel: Panel
+    state: SessionState
+    before: SessionState | None
+    document: SessionDocument
+    catalogues: Catalogues
+    planning: Nodes
+    running: Nodes
+    emit: Emit
+    progress: Progress = field(default_factory=Progress)
+    _keys: dict[str, str] = field(default_factory=dict)
+    _runs: dict[str, Run] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        body = self.state.documents.document("traffic")
+        if body is not None:
+            kept = decode(KeptTraffic, body)
+            self.traffic.restore(kept.calls, kept.bytes_sent, kept.bytes_received)
+            self.progress.passes = kept.passes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the nodes, in the order of the roster."""
+        return self.document.nodes
+
+    @property
+    def traffic(self) -> Traffic:
+        """Calls and bytes so far, by node."""
+        return self.running.transport.traffic
+
+    @property
+    def dataset(self) -> str:
+        """The data set that the run uses at every node."""
+        return choose_dataset(self.catalogues, self.settings.dataset, self.settings.build)
+
+    @property
+    def banners(self) -> tuple[str, ...]:
+        """What every result must say."""
+        return (*banners(self.catalogues, self.request.privacy), *self._losses())
+
+    def _losses(self) -> tuple[str, ...]:
+        lost, left = ", ".join(self.document.lost), ", ".join(self.names)
+        if not lost:
+            return ()
+        why = "as they had agreed (continue_without_me), " if self.document.amends else ""
+        return (f"LOST {lost}: {why}everything was computed anew on {left}; no row holds people of {lost}.",)
+
+    def survey(self, questions: Questions) -> dict[str, Survey]:
+        """Each node's metadata, in the order of the nodes."""
+        name = f"survey-{digest(questions)[:16]}"
+        body = self.state.documents.document(name)
+        if body is None:
+            order = SurveyOrder(self.document.session, self.document.roster, self.dataset, questions)
+            found = from_all(self.names, lambda node: self.planning.ask(node, "Survey", order, SurveyAnswer))
+            body = encode(KeptSurveys(found))
+            self.state.documents.keep_document(name, body)
+        answers = decode(KeptSurveys, body).by_node
+        return {node: answers[node].survey for node in self.names}
+
+    def availability(self) -> dict[str, npt.NDArray[np.uint8]]:
+        """Per node a code of `fedstats.planning.panel` for every variant of the panel, shape (panel variant,)."""
+        return from_all(self.names, self._availability_at)
+
+    def _availability_at(self, node: str) -> npt.NDArray[np.uint8]:
+        name = f"availability-{node}"
+        body = self.state.documents.document(name)
+        if body is None:
+            order = AvailabilityOrder(self.document.session, self.document.roster, self.dataset, self.document.panel)
+            body = self._knowing_panel(node, lambda: self.planning.fetch_whole(node, "Availability", order))
+            self.state.documents.keep_document(name, body)
+        if len(body) != len(self.panel):
+            raise ProtocolRefused(
+                f"availability of {len(body)} variants came where the panel has {len(self.panel)}",
+                code="MALFORMED",
+                node=node,
+            )
+        return np.frombuffer(body, np.uint8)
+
+    def _knowing_panel(self, node: str, ask: Callable[[], bytes]) -> bytes:
+        """What `ask` gives; where the node does not know the panel yet, it is put there first."""
+        try:
+            return ask()
+        except ProtocolRefused as refusal:
+            if refusal.code != "NO_BLOB":
+                raise
+        put = self.planning.put(node, self.document.session, "panel", b"".join(panel_to_bytes(self.panel)))
+        if put != self.document.panel:
+            raise Failed("the panel is another one than when the run was planned", code="OTHER_PANEL")
+        return ask()
+
+    def serve(self, study: Study, request: Request, people: People, variants: Indices) -> dict[str, Serve]:
+        """Propose the plan of a study; what each node signed that it serves."""
+        amends, lost = amendment(self.before, self.document, study.analysis)
+        listed, lists = variants_to_bytes(variants), people_bytes(people)
+        proposal = Proposal(study, request, self.dataset, listed, lists, amends, lost)
+        checkpoint = self.state.run(proposal.key)
+        self._keys[digest(study)] = proposal.key
+        found = served(self.planning, checkpoint, study)
+        if found is None:
+            propose(self.planning, make_plan(proposal, self.settings, self.document), proposal, checkpoint)
+            found = served(self.planning, checkpoint, study)
+        if found is None:
+            raise Failed("what nodes serve was not kept", code="NOT_SERVED")
+        return found
+
+    def federation(self, study: Study) -> RunFederation:
+        """Sums for a study as it was last given to `serve`; its roster is fixed from here on."""
+        key = self._keys.get(digest(study))
+        if key is None:
+            raise Failed("a study must be served before it is summed", code="NOT_SERVED")
+        checkpoint = self.state.run(key)
+        plan = plan_of(checkpoint)
+        run_keys = begin(self.running, plan, checkpoint)
+        crash = crash_points(sandbox=self.settings.roster.content.sandbox)
+        run = Run(plan, self.running, run_keys, checkpoint, self.emit, crash, self.progress)
+        self._runs[study.analysis] = run
+        return start(run)
+
+    def account(self) -> Account:
+        """What happened so far."""
+        return Account(
+            session=self.document.session,
+            roster=self.document.roster,
+            nodes=self.names,
+            threshold=threshold(len(self.names)) if self.request.privacy == "masked" else 0,
+            passes=self.progress.passes,
+            plans={analysis: digest(run.plan) for analysis, run in self._runs.items()},
+            versions={node: found.versions.get("fedstats", "") for node, found in self.catalogues.items()},
+            bytes_sent=dict(self.traffic.bytes_sent),
+            bytes_received=dict(self.traffic.bytes_received),
+            lost=self.document.lost,
+        )
+
+    def close(self, *, keeps_state: bool) -> None:
+        """End every call; passes that nobody can come back to are abandoned at the nodes."""
+        for nodes in (self.planning, self.running):
+            nodes.transport.stop.set()
+        if keeps_state:
+            traffic = self.traffic
+            kept = KeptTraffic(
+                self.progress.passes, dict(traffic.calls), dict(traffic.bytes_sent), dict(traffic.bytes_received)
+            )
+            # Counts are not worth hiding an error for, such as the full disk that ended the run.
+            with contextlib.suppress(Failed):
+                self.state.documents.keep_document("traffic", encode(kept))
+        else:
+            for run in self._runs.values():
+                abandon_unsettled(run)
+        self.running.transport.line.close()

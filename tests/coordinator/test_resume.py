@@ -1,0 +1,109 @@
+"""A coordinator that is killed at any point and started again ends with the same bytes, and no node computes twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fedstats.coordinator.crash import POINTS
+from fedstats.errors import Failed, NodeUnreachable
+from fedstats.step import Nothing
+from tests.coordinator.federation_of_nodes import MODEL, SIZES, World, analyse, bytes_of, chunks_of, world
+
+
+class PowerCut(BaseException):
+    """The process ends here; nothing below may catch it."""
+
+
+def cut_at(point: str, occurrence: int) -> Callable[[str], None]:
+    seen = []
+
+    def at(reached: str) -> None:
+        if reached == point:
+            seen.append(reached)
+            if len(seen) == occurrence:
+                raise PowerCut
+
+    return at
+
+
+def undisturbed(folder: Path, privacy: str) -> list[bytes]:
+    return bytes_of(list(analyse(world(3, privacy).coordinate(folder), chunks_of())))
+
+
+def run_to_the_end(there: World, folder: Path) -> list[bytes]:
+    return bytes_of(list(analyse(there.coordinate(folder), chunks_of())))
+
+
+@pytest.mark.parametrize("occurrence", [1, 2, 4])
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_coordinator_ends_with_the_same_bytes_and_nothing_is_computed_twice(
+    tmp_path: Path, point: str, occurrence: int
+) -> None:
+    there = world()
+
+    # The third row of chunks is the last: there is no fourth time that rows are kept.
+    occurrence = min(occurrence, 3) if point == "after:rows" else occurrence
+    with pytest.raises(PowerCut):
+        list(analyse(there.coordinate(tmp_path / "run", crash=cut_at(point, occurrence)), chunks_of()))
+    resumed = run_to_the_end(there, tmp_path / "run")
+
+    assert resumed == undisturbed(tmp_path / "other", "masked")
+    assert set(there.computed.values()) == {1}
+    assert not list((tmp_path / "run" / "passes").iterdir())
+
+
+@pytest.mark.parametrize("point", ["after:S", "mid:M", "after:M", "after:total", "after:receipt", "after:rows"])
+def test_killed_coordinator_of_a_plain_run_ends_with_the_same_bytes(tmp_path: Path, point: str) -> None:
+    there = world(privacy="plain")
+
+    with pytest.raises(PowerCut):
+        list(analyse(there.coordinate(tmp_path / "run", crash=cut_at(point, 2)), chunks_of()))
+
+    assert run_to_the_end(there, tmp_path / "run") == undisturbed(tmp_path / "other", "plain")
+    assert set(there.computed.values()) == {1}
+
+
+def test_run_killed_at_every_point_in_turn_still_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    there = world()
+    for point in POINTS:
+        with pytest.raises(PowerCut):
+            list(analyse(there.coordinate(tmp_path / "run", crash=cut_at(point, 1)), chunks_of()))
+
+    assert run_to_the_end(there, tmp_path / "run") == undisturbed(tmp_path / "other", "masked")
+    assert set(there.computed.values()) == {1}
+
+
+def test_finished_run_that_is_resumed_asks_nothing(tmp_path: Path) -> None:
+    there = world()
+    rows = run_to_the_end(there, tmp_path)
+
+    def away(node: str, method: str) -> None:
+        raise NodeUnreachable("gone", node=node)
+
+    for node in there.nodes.values():
+        node.before = away
+
+    assert run_to_the_end(there, tmp_path) == rows
+
+
+def test_plan_that_asks_for_something_else_on_resume_is_refused(tmp_path: Path) -> None:
+    there = world()
+    there.coordinate(tmp_path).sum(SIZES, MODEL, Nothing())
+    other = MODEL.__class__("other", "autosome", MODEL.traits, MODEL.terms)
+
+    with pytest.raises(Failed, match="asks for something else"):
+        there.coordinate(tmp_path).sum(SIZES, other, Nothing())
+
+
+@pytest.mark.parametrize("kind", ["totals", "rows"])
+def test_damaged_state_is_noticed(tmp_path: Path, kind: str) -> None:
+    there = world()
+    run_to_the_end(there, tmp_path)
+    path = sorted((tmp_path / kind).iterdir())[0]
+    body = bytearray(path.read_bytes())
+    body[-1] ^= 1
+    path.write_bytes(bytes(body))
+
+    with pytest.raises(Failed, match=f"{kind}/{path.name} .* is damaged"):
+        run_to_the_end(there, tmp_path)
