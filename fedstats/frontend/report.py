@@ -88,9 +88,8 @@ def _trait(name: str, result: Associations, outcome: Outcome, sinks: Sinks) -> T
     prepared, model = _model_of(name, outcome.preparation.studies)
     covariates = ", ".join(term.name for term in model.terms) or "no covariates"
     kind = prepared.study.analysis.removeprefix("gwas/")
-    facts = {status: count for status, count in result.summary.status_counts.items() if status != "OK"}
     files = tuple(path.name for path in sinks.open[name].paths)
-    return TraitReport(name, f"{kind} model with {covariates}", result.summary, facts, files)
+    return TraitReport(name, f"{kind} model with {covariates}", result.summary, files=files)
 
 
 def _model_of(trait: str, studies: tuple[Prepared, ...]) -> tuple[Prepared, Model]:

@@ -166,6 +166,15 @@ def test_every_file_of_a_run_is_there(tmp_path: Path) -> None:
     ]
 
 
+def test_the_report_says_who_is_in_and_what_warns(tmp_path: Path) -> None:
+    three_sites().gwas(["qt2"], covariates=COVARIATES, chr="22", out=tmp_path / "run")
+
+    page = (tmp_path / "run.report.html").read_text()
+    assert "qt2: a covariate missing" in page
+    assert "linear model with age, sex, PC1, PC2, PC3, PC4" in page
+    assert "qt2 differs between sites" in page  # the README: qt2 is confounded by ancestry, as are the sites
+
+
 def test_the_record_of_a_run_counts_people_and_statuses(tmp_path: Path) -> None:
     three_sites().gwas(["qt1"], covariates=COVARIATES, chr=FEW, out=tmp_path / "run")
 
