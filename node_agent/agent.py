@@ -3,6 +3,7 @@
 Every order passes here: refusals are recorded in the ledger, and an error that nobody expected leaves as an incident.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -81,6 +82,7 @@ class Agent:
         """Go on with what a crash or a restart interrupted: clear what is over, compute what was accepted."""
         for pass_id in self.node.records.finished():
             passes.clear(self.node, pass_id)
+        self.node.blobs.sweep(time.time())
         pass_work.resume_all(self.node)
 
     def _guarded(self, method: str, order: Signed, action: Callable[[], V]) -> V:

@@ -13,6 +13,7 @@ from node_agent.records import Records
 from node_agent.secret_files import sync_folder
 
 LARGEST_BLOB = 1 << 30
+KEPT_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class BlobFolder:
         if len(data) != order.length or hashlib.sha256(data).hexdigest() != order.sha256:
             raise ProtocolRefused("a blob is not the one that was announced", code="DAMAGED_BLOB")
         if self.records.has_blob(order.sha256):
+            (self.folder / order.sha256).touch()
             return
         try:
             self._write(order.sha256, data)
@@ -41,10 +43,17 @@ class BlobFolder:
             raise ProtocolRefused(f"{what} was not put at this node before it was used", code="NO_BLOB")
         return (self.folder / sha256).read_bytes()
 
-    def delete(self, sha256: str) -> None:
-        """Forget a blob that no pass needs any more."""
-        self.records.drop_blob(sha256)
-        (self.folder / sha256).unlink(missing_ok=True)
+    def sweep(self, now_seconds: float) -> None:
+        """Forget what passes asked that are over, a day after it was last put here.
+
+        Not at once: equal asks are one blob, and between Put and Open no pass names it yet.
+        """
+        live = {record.order.asks for record in self.records.live_passes()}
+        for sha256 in self.records.blobs_for("asks"):
+            path = self.folder / sha256
+            if sha256 not in live and (not path.exists() or now_seconds - path.stat().st_mtime > KEPT_SECONDS):
+                self.records.drop_blob(sha256)
+                path.unlink(missing_ok=True)
 
     def _write(self, sha256: str, data: bytes) -> None:
         draft = self.folder / f"{sha256}.part"

@@ -154,6 +154,10 @@ class Records:
         """All passes over the same people."""
         return self._passes("cohort = ? AND domain = ?", cohort, domain)
 
+    def live_passes(self) -> list[PassRecord]:
+        """Passes that are neither closed nor abandoned."""
+        return self._passes("closed = 0 AND state <> ?", PassState.ABANDONED.value)
+
     def unfinished(self) -> list[PassRecord]:
         """Passes whose work was accepted, and that nobody committed, closed or abandoned since."""
         return self._passes("accepted <> '' AND closed = 0 AND state = ?", PassState.READY.value)
@@ -221,6 +225,10 @@ class Records:
     def keep_blob(self, sha256: str, run: str, purpose: str, length: int) -> None:
         """A blob is whole and synced on disk."""
         self.ledger.write("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)", sha256, run, purpose, length)
+
+    def blobs_for(self, purpose: str) -> list[str]:
+        """Digests of the blobs of one purpose."""
+        return [str(found) for (found,) in self.ledger.rows("SELECT sha256 FROM blobs WHERE purpose = ?", purpose)]
 
     def drop_blob(self, sha256: str) -> None:
         """A blob is not needed any more."""

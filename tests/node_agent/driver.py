@@ -148,6 +148,34 @@ class Line:
         return bytes(data)
 
 
+@dataclass
+class LocalLine(Line):
+    """The same without a network: an agent in this process, called as the service calls it."""
+
+    agent: Agent | None = None
+
+    def __post_init__(self) -> None:
+        assert self.agent is not None
+
+    def call(self, method: str, order: object) -> Signed:
+        return self.agent.call(method, self.signed(order))
+
+    def put(self, run: str, purpose: str, data: bytes) -> str:
+        sha = hashlib.sha256(data).hexdigest()
+        self.agent.put(self.signed(BlobOrder(run, purpose, sha, len(data))), data)
+        return sha
+
+    def stream(self, method: str, order: object, offset: int = 0) -> bytes:
+        first, data = self.agent.fetch(method, self.signed(order))
+        assert first == offset
+        return b"".join(data)
+
+    def signed(self, order: object) -> Signed:
+        if isinstance(order, Signed):
+            return order
+        return sign(self.federation.coordinator, type(order).__name__, order)
+
+
 def unwrapped(error: grpc.RpcError) -> Exception:
     """The exception that an agent's error document stands for; the gRPC error where there is none."""
     metadata = dict(error.trailing_metadata() or ())  # type: ignore[attr-defined]  # calls are errors with metadata
@@ -304,4 +332,29 @@ def driven(federation: Federation) -> Iterator[Driver]:
             line = Line(federation, site, stack.enter_context(running(site)))
             stack.callback(line.channel.close)
             lines[site.name] = line
+        yield Driver(federation, lines, read_panel(federation.sites[0].folder / "genotypes.bim"))
+
+
+@contextmanager
+def open_agent(site: Site) -> Iterator[Agent]:
+    """An agent without a network, closed at the end."""
+    load_steps()
+    node = open_node(read_settings(site.config))
+    try:
+        agent = Agent(node)
+        agent.resume()
+        yield agent
+    finally:
+        node.close()
+
+
+@contextmanager
+def driven_locally(federation: Federation, names: tuple[str, ...] = ()) -> Iterator[Driver]:
+    """Agents of a federation in this process without a network, and a driver that speaks with them."""
+    with ExitStack() as stack:
+        lines = {
+            site.name: LocalLine(federation, site, 0, stack.enter_context(open_agent(site)))
+            for site in federation.sites
+            if not names or site.name in names
+        }
         yield Driver(federation, lines, read_panel(federation.sites[0].folder / "genotypes.bim"))

@@ -1,0 +1,134 @@
+"""The ledger: a chain that shows every change, durable when a block ends, closed when the disk is full."""
+
+import hashlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedstats.errors import Failed
+from node_agent.ledger import GENESIS, open_ledger, verify
+
+
+def ledger_of(path: Path, entries: int):
+    ledger = open_ledger(path)
+    for number in range(entries):
+        ledger.append("noted", {"number": number})
+    ledger.close()
+
+
+def test_hash_of_an_entry_covers_the_one_before(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    ledger_of(path, 2)
+
+    first, second = verify(path)
+
+    # Written down here without the module's own functions.
+    entry = {"at": second.at, "body": second.body, "kind": second.kind, "seq": 2}
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
+    assert second.hash == hashlib.sha256(bytes.fromhex(first.hash) + text).hexdigest()
+
+
+def test_head_is_the_last_hash_and_genesis_before_any(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    assert ledger.head == GENESIS
+
+    head = ledger.append("noted", {})
+
+    assert ledger.head == head
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("tampering", "message"),
+    [
+        ("UPDATE entries SET body = '{}' WHERE seq = 2", "entry 2 was changed"),
+        ("UPDATE entries SET kind = 'refused' WHERE seq = 3", "entry 3 was changed"),
+        ("UPDATE entries SET at = '2020' WHERE seq = 1", "entry 1 was changed"),
+        ("DELETE FROM entries WHERE seq = 2", "entry 2 is missing"),
+        ("UPDATE entries SET seq = 9 WHERE seq = 4", "entry 4 is missing"),
+    ],
+)
+def test_tampering_with_an_entry_is_found(tmp_path: Path, tampering: str, message: str):
+    path = tmp_path / "ledger.sqlite"
+    ledger_of(path, 4)
+    with sqlite3.connect(path) as connection:
+        connection.execute(tampering)
+    connection.close()
+
+    with pytest.raises(Failed, match=message) as caught:
+        verify(path)
+
+    assert caught.value.exit_code == 5
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"not a database, just bytes" * 100)
+
+    with pytest.raises(Failed, match="cannot be read as a ledger"):
+        verify(path)
+
+
+def test_nothing_of_a_transaction_stays_when_it_fails(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+
+    def fail_within() -> None:
+        with ledger.transaction():
+            ledger.append("noted", {})
+            raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        fail_within()
+
+    assert ledger.head == GENESIS
+    ledger.close()
+
+
+def test_a_full_disk_is_one_clear_error_and_the_chain_stays_whole(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    ledger = open_ledger(path)
+    ledger.append("noted", {"key": "first"})
+    pages = ledger.connection.execute("PRAGMA page_count").fetchone()[0]
+    ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(Failed, match="cannot be written") as caught:
+        ledger.append("noted", {"key": "x" * 100_000})
+
+    assert caught.value.code == "LEDGER_UNWRITABLE"
+    ledger.connection.execute("PRAGMA max_page_count = 100000")
+    ledger.append("noted", {"key": "second"})
+    ledger.close()
+    assert [json.loads(entry.body)["key"] for entry in verify(path)] == ["first", "second"]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from node_agent.ledger import open_ledger
+ledger = open_ledger(Path(sys.argv[1]))
+for number in range(100_000):
+    ledger.append("noted", {"number": number})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.processes
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=root
+    ) as process:
+        acknowledged = [int(process.stdout.readline()) for _ in range(40)]
+        process.send_signal(signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().split()]
+
+    entries = verify(path)
+
+    assert len(entries) >= len(acknowledged)
+    assert [json.loads(entry.body)["number"] for entry in entries] == list(range(len(entries)))
