@@ -13,6 +13,7 @@ from fedstats.arrays import Counts, Reals
 from fedstats.cohort import Cohort
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.nodes import Nodes, to_text
+from fedstats.coordinator.receipts import settle
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.runner import RunFederation
 from fedstats.coordinator.splitting import Largest
@@ -31,7 +32,7 @@ from fedstats.transport.patient import Clock, PatientTransport
 from fedstats.wire.messages import Accepted, BeginOrder, Plan, RunKeysOrder, Serving
 
 MODEL = Model("m0", "autosome", (Trait("t", "quantitative"),), (Term("age", "age"),))
-N_VARIANTS = 12
+N_VARIANTS = 8
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class World:
         identities = {name: node.party.identity.public_hex for name, node in self.nodes.items()}
         talk = Nodes(transport, self.coordinator, identities)
         run = Run(self.plan, talk, self._begin(talk), Checkpoint(folder), **given)
-        # Two blocks of two variants a pass, so that calls are split into passes.
+        settle(run)
+        # Two blocks of two variants do not fit a pass, so that calls are split into passes.
         return RunFederation(run, chunks_in_flight=self.chunks_in_flight, largest=Largest(words=6))
 
     def _begin(self, talk: Nodes) -> tuple[Any, ...]:
