@@ -32,7 +32,7 @@ LARGEST_LAST_STEP = 1e-6
 RUNNING_AWAY = 0.25
 
 #: Variants of one ask.
-BLOCK = 2048
+BLOCK = 4096
 
 #: Where the border of what nodes admit stops a step, a little inside of it, so that rounding does not matter.
 _INSIDE = 0.999
