@@ -7,13 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedstats.additive import Limits
 from fedstats.analyses import logistic_steps as steps
 from fedstats.errors import DisclosureRefused, Refused
-from fedstats.fixed_point import decode, encode
 from fedstats.kernels.newton import border, unpack
-from fedstats.step import STEPS, from_arrays, to_arrays
-from fedstats.study import Block, Floors
+from fedstats.study import Floors
 from tests.laws import examples_logistic as examples
 from tests.naive import logistic as naive
 
@@ -195,24 +192,3 @@ def test_importing_the_analysis_does_not_import_the_compiler():
     code = "import sys, fedstats.analyses.logistic_gwas; sys.exit('numba' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize("name", sorted(examples.PARAMETERS))
-def test_parameters_survive_the_wire(name):
-    sent = examples.PARAMETERS[name](np.random.default_rng(3))
-
-    received = from_arrays(type(sent), to_arrays(sent))
-
-    for field, value in vars(sent).items():
-        np.testing.assert_array_equal(getattr(received, field), value, err_msg=field)
-
-
-@pytest.mark.parametrize("name", sorted(examples.PARAMETERS))
-def test_releases_stay_within_their_bounds(name, cohort):
-    at = examples.PARAMETERS[name](np.random.default_rng(3))
-    step, block = STEPS[name], Block(np.arange(examples.VARIANTS))
-
-    release = step(cohort, at)
-
-    sizes, limits = step.sizes(examples.MODEL, at, block), Limits(people=cohort.size)
-    assert decode(encode(release, sizes, limits), step.release, sizes, limits).schema() == step.release.schema()
