@@ -159,3 +159,9 @@ def _runs(pid: int) -> bool:
         return False
     # A process id may have been given to somebody else since; a zombie has no command line.
     return b"node_agent" in command
+
+
+def wait(sandbox: Sandbox) -> None:
+    """Return when the last agent has ended."""
+    while any(process_of(sandbox, name) is not None for name in sandbox.nodes):
+        time.sleep(0.2)

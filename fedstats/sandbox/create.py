@@ -1,0 +1,175 @@
+"""Make a sandbox: pooled data split into sites, each with data, keys, policy and a card of its own, under one roster."""
+
+import hashlib
+import random
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from fedstats.errors import UsageError
+from fedstats.identity.card import make_card, write_card
+from fedstats.identity.keys import Identity, generate_identity, generate_leaf, save_identity, save_leaf
+from fedstats.identity.roster import Roster, RosterContent, RosterCoordinator, RosterNode, sign_roster, write_roster
+from fedstats.sandbox.floors import broken_floors
+from fedstats.sandbox.folder import (
+    COORDINATOR,
+    FEDERATION_FILE,
+    IDENTITY_FILE,
+    LEAF_FILE,
+    LEAF_KEY_FILE,
+    Sandbox,
+    open_sandbox,
+)
+from fedstats.simulate.plink_files import beside
+from fedstats.simulate.split import SiteFolder, split_by_site
+from fedstats.study import Floors
+
+Policy = Literal["default", "validation"]
+
+#: Below the range from which Linux takes ports for outgoing connections, so that none is in the way when agents start.
+PORTS = range(20_000, 32_000)
+
+_DEFAULT_POLICY = """\
+analyses = ["freq", "hardy", "missing", "gwas/linear", "gwas/logistic"]
+privacy = ["masked", "plain"]
+allow_drop = true
+allow_site_effects = true
+reason = "a sandbox on one machine"
+"""
+
+_VALIDATION_POLICY = """\
+preset = "validation"
+"""
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new sandbox, and what the person who made it should know."""
+
+    sandbox: Sandbox
+    sites: tuple[SiteFolder, ...]
+    left_out: int
+    broken: tuple[str, ...]
+
+
+def create(
+    folder: Path,
+    *,
+    bfile: Path,
+    pheno: Path,
+    covar: Path,
+    site_column: str,
+    build: str = "GRCh37",
+    policy: Policy = "default",
+    swap: tuple[str, ...] = (),
+    continue_without_me: tuple[str, ...] = (),
+) -> Created:
+    """Split pooled data into one folder a site and write everything that agents and a coordinator need.
+
+    Raises
+    ------
+    UsageError
+        The folder is not empty, or the data name no sites.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} is not empty", code="FOLDER_IN_USE", hint="Choose another folder, or remove this one first."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    split = split_by_site(bfile, pheno, covar, site_column, folder, swap=swap)
+    shutil.copyfile(beside(bfile, "bim"), folder / "panel.bim")
+    loadings = _loadings(covar)
+    ports = _free_ports(len(split.sites))
+    for site, port in zip(split.sites, ports, strict=True):
+        lingering = site.name in continue_without_me
+        text = _node_toml(site.name, port, build, loadings, policy, lingering=lingering)
+        (site.folder / "node.toml").write_text(text, encoding="utf-8")
+    _make_identities(folder, split.sites, 1 if policy == "validation" else Floors().min_people)
+    _write_federation(folder, split.sites, ports, build)
+    sandbox = open_sandbox(folder)
+    return Created(sandbox, split.sites, split.left_out, tuple(broken_floors(split.sites)))
+
+
+def _loadings(covariates: Path) -> str:
+    """One hash for the PC columns of the pooled table: they were computed together, whoever holds the rows."""
+    columns = pl.read_csv(covariates, separator="\t", infer_schema=False)
+    joint = [name for name in columns.columns if name.startswith("PC") and name[2:].isdigit()]
+    if not joint:
+        return ""
+    return hashlib.sha256(columns.select(sorted(joint)).write_csv().encode()).hexdigest()
+
+
+def _free_ports(number: int) -> list[int]:
+    chooser = random.SystemRandom()
+    found: list[int] = []
+    while len(found) < number:
+        port = chooser.choice(PORTS)
+        if port not in found and _is_free(port):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _node_toml(name: str, port: int, build: str, loadings: str, policy: Policy, *, lingering: bool) -> str:
+    public = "public = true\n" if policy == "validation" else ""
+    joint = f'loadings_sha256 = "{loadings}"\n' if loadings else ""
+    rules = _VALIDATION_POLICY if policy == "validation" else _DEFAULT_POLICY
+    return (
+        f'[node]\nname = "{name}"\nlisten = "127.0.0.1:{port}"\nstate = "state"\nroster = "roster.toml"\n\n'
+        f'[[dataset]]\nid = "sandbox"\ngenotypes = "genotypes.bed"\nbuild = "{build}"\n'
+        f'phenotypes = "phenotypes.tsv"\ncovariates = "covariates.tsv"\n{joint}{public}\n'
+        f"[policy]\n{rules}{'continue_without_me = true' if lingering else ''}\n"
+    )
+
+
+def _make_identities(folder: Path, sites: tuple[SiteFolder, ...], min_people: int) -> None:
+    """Keys and cards of everybody, and the roster that everybody signed, where each of them needs it."""
+    owner = generate_identity()
+    leaf = generate_leaf(COORDINATOR)
+    save_identity(owner, folder / IDENTITY_FILE)
+    save_leaf(leaf, folder / LEAF_KEY_FILE, folder / LEAF_FILE)
+    card = make_card(owner, leaf, COORDINATOR, role="coordinator")
+    write_card(card, folder / f"{COORDINATOR}.card")
+    identities = {site.name: _node_identity(folder, site) for site in sites}
+    nodes = tuple(RosterNode(site.name, identities[site.name].public_hex, min_people) for site in sites)
+    content = RosterContent("sandbox", nodes, (RosterCoordinator(COORDINATOR, owner.public_hex),), sandbox=True)
+    roster: Roster = sign_roster(content, [*identities.values(), owner])
+    write_roster(roster, folder / "roster.toml")
+    for site in sites:
+        write_roster(roster, site.folder / "roster.toml")
+        write_card(card, site.folder / f"{COORDINATOR}.card")
+
+
+def _node_identity(folder: Path, site: SiteFolder) -> Identity:
+    state = site.folder / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    identity, leaf = generate_identity(), generate_leaf(site.name)
+    save_identity(identity, state / "identity.key")
+    save_leaf(leaf, state / "tls.key", state / "tls.crt")
+    write_card(make_card(identity, leaf, site.name), folder / f"{site.name}.card")
+    return identity
+
+
+def _write_federation(folder: Path, sites: tuple[SiteFolder, ...], ports: list[int], build: str) -> None:
+    lines = [
+        '[federation]\nname = "sandbox"\nroster = "roster.toml"\n',
+        f'[variants]\npanel = "panel.bim"\nbuild = "{build}"\n',
+        *(
+            f'[[node]]\nname = "{site.name}"\naddress = "127.0.0.1:{port}"\n'
+            for site, port in zip(sites, ports, strict=True)
+        ),
+        f'[coordinator]\nidentity = "{IDENTITY_FILE}"\n',
+    ]
+    (folder / FEDERATION_FILE).write_text("\n".join(lines), encoding="utf-8")
