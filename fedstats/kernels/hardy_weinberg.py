@@ -61,10 +61,12 @@ def _equal_neighbours(h: Counts, rare: Counts, people: Counts) -> Bools:
 def _ratio(h: Reals, step: Counts, rare: Counts, people: Counts) -> Reals:
     """Probability of h + step heterozygotes over that of h, step being 2 or -2; 0 past either end."""
     common = 2 * people - rare
-    up = (rare - h) * (common - h) / ((h + 2) * (h + 1))
     with np.errstate(divide="ignore", invalid="ignore"):
+        up = (rare - h) * (common - h) / ((h + 2) * (h + 1))
         down = h * (h - 1) / ((rare - h + 2) * (common - h + 2))
-    return np.maximum(np.where(step > 0, up, down), 0.0)
+    ratio = np.where(step > 0, up, down)
+    # Past either end the formulas are negative or undefined; there is no such configuration.
+    return np.where((h >= 0) & (h <= rare) & (ratio > 0), ratio, 0.0)
 
 
 def _mode(rare: Counts, people: Counts) -> Counts:
@@ -160,7 +162,7 @@ def _x_p(heterozygous: int, homozygous: int, other: int, male: int, other_male: 
     females, males = heterozygous + homozygous + other, male + other_male
     alleles, total = 2 * homozygous + heterozygous + male, 2 * females + males
     if alleles in (0, total):
-        return 1.0
+        return 0.5 if mid else 1.0
     males_with = np.arange(max(0, alleles - 2 * females), min(males, alleles) + 1)[:, None]
     of_females = alleles - males_with
     hets = np.arange(0, females + 1)[None, :]

@@ -1,0 +1,82 @@
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedstats.kernels.hardy_weinberg import exact_p, exact_p_on_x
+
+COUNT = st.integers(0, 40)
+SMALL = st.integers(0, 9)
+#: The tie rule of PLINK, in whole numbers.
+TIES = 1 + Fraction(1, 10**8)
+
+
+def weights(people: int, alleles: int) -> dict[int, int]:
+    """How many ways there are to hand out the alleles for every number of heterozygotes."""
+    found = {}
+    for het in range(alleles % 2, min(alleles, 2 * people - alleles) + 1, 2):
+        hom = (alleles - het) // 2
+        found[het] = comb(people, het) * comb(people - het, hom) * 2**het
+    return found
+
+
+def by_enumeration(het: int, hom: int, other: int, mid: bool) -> float:
+    ways = weights(het + hom + other, 2 * hom + het)
+    tail = sum(w for w in ways.values() if w <= ways[het] * TIES)
+    ties = sum(w for w in ways.values() if Fraction(w) * TIES >= ways[het] and w <= ways[het] * TIES)
+    return float(Fraction(2 * tail - (ties if mid else 0), 2 * sum(ways.values())))
+
+
+@pytest.mark.parametrize("mid", [False, True])
+@given(het=COUNT, hom=COUNT, other=COUNT)
+def test_exact_p_is_that_of_enumeration(mid: bool, het: int, hom: int, other: int) -> None:
+    found = exact_p(np.array([het]), np.array([hom]), np.array([other]), mid=mid)[0]
+
+    assert found == pytest.approx(by_enumeration(het, hom, other, mid), rel=1e-10)
+
+
+def test_tails_keep_their_digits() -> None:
+    # 300 people, all homozygous for one allele or the other.
+    expected = by_enumeration(0, 150, 150, mid=False)
+
+    assert expected < 1e-80
+    assert exact_p(np.array([0]), np.array([150]), np.array([150]))[0] == pytest.approx(expected, rel=1e-10)
+
+
+def test_swapping_the_homozygotes_changes_nothing() -> None:
+    rng = np.random.default_rng(1)
+    het, hom, other = rng.integers(0, 500, (3, 400))
+
+    assert np.array_equal(exact_p(het, hom, other), exact_p(het, other, hom))
+
+
+def x_by_enumeration(het: int, hom: int, other: int, male: int, other_male: int, mid: bool) -> float:
+    females, males = het + hom + other, male + other_male
+    alleles = 2 * hom + het + male
+    ways = {
+        (with_allele, h): comb(males, with_allele) * w
+        for with_allele in range(max(0, alleles - 2 * females), min(males, alleles) + 1)
+        for h, w in weights(females, alleles - with_allele).items()
+    }
+    observed = ways[(male, het)]
+    tail = sum(w for w in ways.values() if w <= observed * TIES)
+    ties = sum(w for w in ways.values() if Fraction(w) * TIES >= observed and w <= observed * TIES)
+    return float(Fraction(2 * tail - (ties if mid else 0), 2 * sum(ways.values())))
+
+
+@pytest.mark.parametrize("mid", [False, True])
+@given(counts=st.tuples(SMALL, SMALL, SMALL, SMALL, SMALL))
+def test_exact_p_on_x_is_that_of_enumeration(mid: bool, counts: tuple[int, int, int, int, int]) -> None:
+    found = exact_p_on_x(*(np.array([count]) for count in counts), mid=mid)[0]
+
+    assert found == pytest.approx(x_by_enumeration(*counts, mid=mid), rel=1e-10)
+
+
+def test_nobody_called_is_no_evidence() -> None:
+    none = np.array([0])
+
+    assert exact_p(none, none, none)[0] == 1
+    assert exact_p_on_x(none, none, none, none, none)[0] == 1

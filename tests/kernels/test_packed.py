@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedstats.genotypes import PackedBlock, pack
+from fedstats.kernels import packed
+from tests.naive import packed as naive
+
+#: Every remainder of a byte, a word and a line of words, and more than one line.
+PEOPLE = st.sampled_from([1, 3, 4, 5, 31, 32, 33, 63, 64, 65, 255, 256, 257, 300, 611])
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> tuple[PackedBlock, np.ndarray, np.random.Generator]:
+    """A block of random frequencies, missing calls and turned alleles, and who is in."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    people, variants = draw(PEOPLE), draw(st.integers(1, 40))
+    frequency = rng.choice([0.0, 0.003, 0.02, 0.3, 0.5, 0.97, 0.999, 1.0], (variants, 1))
+    dosages = rng.binomial(2, frequency, (variants, people)).astype(np.int8)
+    dosages[rng.random(dosages.shape) < rng.choice([0.0, 0.01, 0.5, 1.0], (variants, 1))] = -1
+    whole = pack(dosages)
+    rows = rng.permutation(variants) if draw(st.booleans()) else whole.rows
+    kept = rng.random(people) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    # Bits of nobody in the last byte are anything in a file that is not PLINK's own.
+    spoilt = whole.packed.copy()
+    if people % 4:
+        spoilt[:, -1] ^= np.uint8((rng.integers(0, 256) << 2 * (people % 4)) & 255)
+    return PackedBlock(spoilt, rows, rng.random(variants) < 0.5, people), kept, rng
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocks(), st.sampled_from([1, 7, 8, 9, 16, 17]))
+def test_sums_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.random.Generator], width: int) -> None:
+    block, people, rng = drawn
+    columns = rng.integers(-(2**44), 2**44, (block.people, width)) * people[:, None]
+
+    called, missing = packed.called_and_missing_sums(block, packed.genotype_words(block), columns, people)
+
+    expected = naive.called_and_missing_sums(block, columns, people)
+    assert np.array_equal(called, expected[0])
+    assert np.array_equal(missing, expected[1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(blocks())
+def test_counts_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.random.Generator]) -> None:
+    block, people, _ = drawn
+
+    calls = packed.genotype_counts(packed.genotype_words(block), block.swap, people)
+
+    called, heterozygous, homozygous = naive.genotype_counts(block, people)
+    assert np.array_equal(calls.called, called)
+    assert np.array_equal(calls.heterozygous, heterozygous)
+    assert np.array_equal(calls.homozygous_alternative, homozygous)
+
+
+@settings(max_examples=25, deadline=None)
+@given(blocks())
+def test_products_over_the_missing_are_those_of_plain_numpy(
+    drawn: tuple[PackedBlock, np.ndarray, np.random.Generator],
+) -> None:
+    block, people, rng = drawn
+    # Small whole numbers, so that sums of doubles are exact in any order.
+    columns = rng.integers(-9, 9, (block.people, 5)) * people[:, None].astype(float)
+
+    products = packed.missing_cross_products(packed.genotype_words(block), people, columns)
+
+    assert np.array_equal(products, naive.missing_cross_products(block, people, columns))
+
+
+@pytest.mark.parametrize("frequency", [0.001, 0.999])
+def test_few_carriers_give_the_same_sums_as_byte_tables(frequency: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    block = replace(pack(rng.binomial(2, frequency, (20, 700)).astype(np.int8)), swap=np.arange(20) % 2 == 0)
+    columns, people = rng.integers(-(2**40), 2**40, (700, 11)), np.ones(700, np.bool_)
+    words = packed.genotype_words(block)
+
+    by_carriers = packed.called_and_missing_sums(block, words, columns, people)[0]
+    monkeypatch.setattr(packed, "CARRIER_SHARE", 0.0)
+    by_tables = packed.called_and_missing_sums(block, words, columns, people)[0]
+
+    assert np.array_equal(by_carriers, by_tables)
+    assert by_tables.any()
