@@ -59,9 +59,12 @@ def logistic_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk])
     """
     _refuse_unknown(study)
     designs: dict[str, LogisticDesign] = {}
+    examined: set[str] = set()
     for model in study.scanned:
         columns = linear_design(federation, study, model)
-        yield from site_warnings(federation, study, model, columns)
+        if not examined.issuperset(trait.name for trait in model.traits):
+            yield from site_warnings(federation, study, model, columns)
+        examined.update(trait.name for trait in model.traits)
         designs[model.id] = _with_nulls(federation, columns)
         yield from _null_notes(designs[model.id])
     yield from federation.map(lambda handle, chunk: scan_chunk(handle, study, designs, chunk), chunks)

@@ -11,10 +11,10 @@ from fedstats.arrays import Indices
 from fedstats.dataset import Column, Dataset
 from fedstats.errors import UsageError
 from fedstats.genotypes import PackedBlock, pack
-from fedstats.local import LocalSite, LocalSums
+from fedstats.local import LocalSite
 from fedstats.step import Note
 from fedstats.study import Chunk, Floors, Model, Study, Term, Trait
-from tests.analyses.logistic_scan import VALIDATION, tables_of
+from tests.analyses.logistic_scan import VALIDATION, Admitting, tables_of
 from tests.naive import logistic as naive
 
 PEOPLE, VARIANTS = 400, 24
@@ -25,9 +25,10 @@ class Calls:
     """Genotypes in memory."""
 
     packed: PackedBlock
+    swapped: bool
 
     def block(self, variants: Indices) -> PackedBlock:
-        return PackedBlock(self.packed.packed, variants, np.zeros(len(variants), np.bool_), self.packed.people)
+        return PackedBlock(self.packed.packed, variants, np.full(len(variants), self.swapped), self.packed.people)
 
 
 @pytest.fixture
@@ -54,15 +55,17 @@ def calls() -> np.ndarray:
     return found
 
 
-def federation(columns: dict[str, np.ndarray], calls: np.ndarray) -> LocalSums:
-    """Three sites of unlike size."""
+def federation(columns: dict[str, np.ndarray], calls: np.ndarray, *, swapped: bool = False) -> Admitting:
+    """Three sites of unlike size; the second may have the alleles the other way round in its file."""
     sites = []
-    for rows in np.split(np.arange(PEOPLE), [90, 240]):
+    for site, rows in enumerate(np.split(np.arange(PEOPLE), [90, 240])):
+        turn = swapped and site == 1
+        here = np.where(calls[:, rows] < 0, -1, 2 - calls[:, rows]) if turn else calls[:, rows]
         ids = np.array([f"p{row}" for row in rows])
         held = {name: Column(name, values[rows], values[rows].astype(str)) for name, values in columns.items()}
-        data = Dataset(ids, ids, np.ones(len(rows), np.int8), held, Calls(pack(calls[:, rows])))
+        data = Dataset(ids, ids, np.ones(len(rows), np.int8), held, Calls(pack(here.astype(np.int8)), turn))
         sites.append(LocalSite(data, np.ones(len(rows), np.bool_)))
-    return LocalSums(sites)
+    return Admitting(sites)
 
 
 def study(*traits: str, kind: str = "autosome", **choices: object) -> Study:
@@ -99,6 +102,18 @@ def test_estimates_do_not_depend_on_how_variants_are_asked_for(columns, calls, m
 
     # A tile of other neighbours adds in the same order: the same bits.
     np.testing.assert_array_equal(pieces["BETA"], whole["BETA"])
+
+
+@pytest.mark.parametrize("missing", ["mean", "drop"])
+def test_a_site_whose_file_has_the_alleles_turned_changes_nothing(columns, calls, missing):
+    asked = study("case", missing=missing)
+
+    turned = tables_of(federation(columns, calls, swapped=True), asked, chunk())["case"]
+    straight = tables_of(federation(columns, calls), asked, chunk())["case"]
+
+    np.testing.assert_allclose(turned["BETA"], straight["BETA"], rtol=1e-9)
+    np.testing.assert_allclose(turned["SE"], straight["SE"], rtol=1e-9)
+    np.testing.assert_array_equal(turned["A1_CT"], straight["A1_CT"])
 
 
 @pytest.mark.parametrize("kind", ["y", "mt"])
@@ -153,6 +168,20 @@ def test_separation_that_counts_do_not_show_is_found_by_the_fit(columns, calls):
     assert 0 < table["CTRL_FREQ"][3] < 1
     assert table["STATUS"][3] == "SEPARATION"
     assert np.isnan(table["BETA"][3])
+
+
+def test_a_fit_that_leaves_the_neighbourhood_of_the_null_is_retired_before_nodes_refuse(columns, calls):
+    noise = np.random.default_rng(3).normal(size=PEOPLE)
+    calls[4] = np.where(calls[4] < 0, 0, calls[4])
+    # Without the genotype the score says little; with it, what is left of the score decides nearly everything.
+    columns["score"] = calls[4] + 0.5 * noise
+    columns["case"] = (np.random.default_rng(5).random(PEOPLE) < 1 / (1 + np.exp(-4 * noise))) * 1.0
+
+    table = run(columns, calls, "case")["case"]
+
+    assert table["STATUS"][4] == "UNSTABLE_SCALE"
+    assert np.isnan(table["BETA"][4])
+    assert (np.delete(table["STATUS"], 4) == "OK").all()
 
 
 def test_cases_of_one_genotype_are_separated_without_a_fit(columns, calls):
