@@ -1,0 +1,153 @@
+"""fedstats-node: keys that stay, cards, everything that serve would check, and the audit."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fedstats.identity.card import read_card
+from node_agent.ledger import open_ledger
+from node_agent.policy import Policy, read_policy
+from tests.node_agent.sites import make_federation
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def fedstats_node(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "node_agent", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_init_makes_keys_for_the_owner_and_a_node_toml(tmp_path: Path):
+    folder = tmp_path / "node"
+
+    done = fedstats_node("init", folder, "--name", "FI")
+
+    assert done.returncode == 0, done.stderr
+    modes = {name: (folder / "state" / name).stat().st_mode & 0o777 for name in ("identity.key", "tls.key")}
+    assert modes == {"identity.key": 0o600, "tls.key": 0o600}
+    assert (folder / "state").stat().st_mode & 0o777 == 0o700
+    assert tomllib.loads((folder / "node.toml").read_text())["node"]["name"] == "FI"
+
+
+def test_the_skeleton_shows_every_key_of_the_policy_with_its_default(tmp_path: Path):
+    fedstats_node("init", tmp_path / "node", "--name", "FI")
+    text = (tmp_path / "node" / "node.toml").read_text().split("[policy]")[1]
+    shown = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
+
+    policy, faults = read_policy(tomllib.loads(shown))
+
+    assert not faults
+    assert policy == Policy()
+    assert set(tomllib.loads(shown)) == set(Policy().described()) - {"preset"}
+
+
+def test_init_never_overwrites_keys(tmp_path: Path):
+    fedstats_node("init", tmp_path / "node", "--name", "FI")
+    before = (tmp_path / "node" / "state" / "identity.key").read_bytes()
+
+    done = fedstats_node("init", tmp_path / "node", "--name", "FI")
+
+    assert done.returncode == 2
+    assert "keys are never overwritten" in done.stderr
+    assert (tmp_path / "node" / "state" / "identity.key").read_bytes() == before
+
+
+def test_a_card_is_written_and_peers_keep_it(tmp_path: Path):
+    fedstats_node("init", tmp_path / "FI")
+
+    done = fedstats_node("card", tmp_path / "FI")
+    kept = fedstats_node("trust", tmp_path / "FI" / "FI.card", "--folder", tmp_path)
+
+    assert (done.returncode, kept.returncode) == (0, 0), done.stderr + kept.stderr
+    assert read_card(tmp_path / "FI.card").identity in kept.stdout
+
+
+def test_renew_makes_a_new_leaf_under_the_same_identity(tmp_path: Path):
+    fedstats_node("init", tmp_path / "FI")
+    fedstats_node("card", tmp_path / "FI")
+    before = read_card(tmp_path / "FI" / "FI.card")
+
+    done = fedstats_node("card", tmp_path / "FI", "--renew")
+
+    after = read_card(tmp_path / "FI" / "FI.card")
+    assert done.returncode == 0, done.stderr
+    assert (after.identity, after.name) == (before.identity, "FI")
+    assert after.certificate != before.certificate
+
+
+def test_a_changed_card_is_not_trusted(tmp_path: Path):
+    fedstats_node("init", tmp_path / "FI")
+    fedstats_node("card", tmp_path / "FI")
+    card = tmp_path / "FI" / "FI.card"
+    card.write_text(card.read_text().replace('"role":"node"', '"role":"coordinator"'))
+
+    done = fedstats_node("trust", card, "--folder", tmp_path)
+
+    assert done.returncode == 2
+    assert "the signature does not fit" in done.stderr
+    assert not (tmp_path / "FI.card").exists()
+
+
+def test_check_config_says_what_is_there(tmp_path: Path):
+    site = make_federation(tmp_path).site("FI")
+
+    done = fedstats_node("check-config", site.config)
+
+    assert done.returncode == 0, done.stderr
+    assert "data set demo: 60 people, 40 variants" in done.stdout
+
+
+def test_check_config_lists_all_faults_and_ends_with_2(tmp_path: Path):
+    site = make_federation(tmp_path).site("FI")
+    site.config.write_text(site.config.read_text().replace("min_people = 50", "min_people = 1\nmin_poeple = 2"))
+
+    done = fedstats_node("check-config", site.config)
+
+    assert done.returncode == 2
+    assert "did you mean 'min_people'" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["audit"], ["nonsense"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]):
+    assert fedstats_node(*arguments).returncode == 2
+
+
+def test_audit_of_a_whole_chain_prints_its_head(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    head = [ledger.append("noted", {"number": n}) for n in range(3)][-1]
+    ledger.close()
+
+    done = fedstats_node("audit", tmp_path / "ledger.sqlite")
+
+    assert done.returncode == 0, done.stderr
+    assert f"the chain of 3 entries is whole; head {head}" in done.stdout
+
+
+def test_audit_of_a_broken_chain_ends_with_5(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    for number in range(3):
+        ledger.append("noted", {"number": number})
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+        connection.execute("UPDATE entries SET body = '{}' WHERE seq = 2")
+    connection.close()
+
+    done = fedstats_node("audit", tmp_path / "ledger.sqlite")
+
+    assert done.returncode == 5
+    assert "entry 2 was changed" in done.stderr
+
+
+def test_audit_reads_a_copy_without_its_log(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    ledger.append("noted", {})
+    ledger.close()
+    shutil.copy(tmp_path / "ledger.sqlite", tmp_path / "copy.sqlite")
+    (tmp_path / "copy.sqlite").chmod(0o400)
+
+    assert fedstats_node("audit", tmp_path / "copy.sqlite").returncode == 0
