@@ -14,6 +14,10 @@ from fedstats.federation import Federation
 from fedstats.kernels.linear_solve import LinearSums
 from fedstats.study import Block, Chunk
 
+#: Variance of a standardised covariate among the called under which it is what rounding left of a constant:
+#: sums of doubles near one keep 1e-15, columns 1e-10 of a standard deviation.
+_CONSTANT = 1e-11
+
 
 def imputed_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:
     """Sums with missing genotypes at the mean, which adds nothing to products with the centred genotype."""
@@ -82,6 +86,7 @@ def complete_sums(federation: Federation, design: LinearDesign, totals: VariantT
         genotype, trait_genotype = genotype - sums * totals.mean, trait_genotype - trait_sums * totals.mean
         xy, y = xy - x[0][:, None] * trait_sums[None] / called, y - trait_sums**2 / called
         x = x - x[0][:, None] * x[0][None] / called
+    _clear_constant(x, called)
     spread = _spread(totals)
     local = found.local_rank.sum(axis=1) if design.model.site_effects else np.ones(len(totals), np.int64)
     return LinearSums(
@@ -96,6 +101,12 @@ def complete_sums(federation: Federation, design: LinearDesign, totals: VariantT
         spread=spread,
         local=design.local,
     )
+
+
+def _clear_constant(x: Reals, called: Reals) -> None:
+    """Set the variance of covariates that are constant among the called, of which rounding leaves a trace, to 0."""
+    diagonal = np.einsum("aa...->a...", x)
+    diagonal[diagonal < _CONSTANT * called] = 0.0
 
 
 def _called_products(design: LinearDesign, found: CompleteScan) -> tuple[Reals, Reals, Reals]:
