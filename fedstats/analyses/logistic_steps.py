@@ -155,14 +155,16 @@ def round_zero(cohort: Cohort, at: RoundZeroAsk) -> RoundZero:
     from fedstats.kernels.logistic import weighted_squares
 
     block = cohort.block()
+    words = packed.genotype_words(block)
     columns, weight = _round_zero_columns(cohort, at)
-    called, missing = packed.called_and_missing_sums(block, packed.genotype_words(block), columns, cohort.people)
+    called, missing = packed.called_and_missing_sums(block, words, columns, cohort.people)
     mean, k = at.mean, len(at.null)
     sums = called + np.rint(mean[:, None] * missing).astype(np.int64)
+    squares = weighted_squares(words.view(np.uint8), block.swap, weight)
     return RoundZero(
         genotype_score=sums[:, 0].copy(),
         cross_information=sums[:, 1 : k + 1].copy(),
-        genotype_information=weighted_squares(block, weight) + np.rint(mean**2 * missing[:, 1]).astype(np.int64),
+        genotype_information=squares + np.rint(mean**2 * missing[:, 1]).astype(np.int64),
         genotype_covariate=sums[:, k + 1 :].copy(),
     )
 

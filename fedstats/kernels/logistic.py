@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Bools, Fixed, Reals
-from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock
+from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock, pack
 from fedstats.kernels.newton import pair_indices
 
 TILE_VARIANTS = 32
@@ -292,13 +292,15 @@ def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its a
             cross[first:last, :width] += by_column
 
 
-def weighted_squares(block: PackedBlock, weights: Fixed) -> Fixed:
+def weighted_squares(calls: npt.NDArray[np.uint8], swap: Bools, weights: Fixed) -> Fixed:
     """Sum over called people of weight times squared dosage, exact integers in the units of `weights`.
 
     Parameters
     ----------
-    block
-        The calls.
+    calls
+        Packed calls, shape (variant, byte); bytes past the last person do not matter.
+    swap
+        Whether alleles are the other way round, shape (variant,).
     weights
         Fixed-point weights, shape (person,); zero for people who are out.
 
@@ -307,15 +309,22 @@ def weighted_squares(block: PackedBlock, weights: Fixed) -> Fixed:
     Fixed
         Shape (variant,).
     """
-    raw = np.ascontiguousarray(block.bytes())
-    padded = np.zeros(raw.shape[1] * 4, np.int64)
+    padded = np.zeros(calls.shape[1] * 4, np.int64)
     padded[: len(weights)] = weights
-    sums = np.zeros(len(raw), np.int64)
-    for swap in (0, 1):
-        chosen = np.flatnonzero(block.swap == bool(swap))
+    sums = np.zeros(len(calls), np.int64)
+    for turned in (0, 1):
+        chosen = np.flatnonzero(swap == bool(turned))
         if len(chosen):
-            _squares(raw, chosen, padded, (_DOSAGES[swap] ** 2).astype(np.int64), sums)
+            _squares(calls, chosen, padded, (_DOSAGES[turned] ** 2).astype(np.int64), sums)
     return sums
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from their cache, so that the first block does not wait."""
+    block = pack(np.zeros((1, 4), np.int8))
+    people = logistic_people(np.ones(4, np.bool_), np.ones((4, 1)), np.ones(4))
+    logistic_sums(people, block, np.zeros((1, 1)), np.zeros(1), np.zeros(1), np.zeros(1, np.bool_))
+    weighted_squares(block.bytes().copy(), block.swap, np.ones(4, np.int64))
 
 
 #: Positions of bytes whose tables are made at a time: 64 tables of 256 sums fill a quarter of a usual L2 cache.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fedstats.genotypes import PackedBlock, pack
+from fedstats.kernels import logistic
 from fedstats.kernels.logistic import logistic_people, logistic_sums, weighted_squares
 from fedstats.kernels.newton import border, unpack
 from tests.naive.logistic import sums
@@ -75,11 +76,22 @@ def test_weighted_squares_are_exact_integers_with_either_allele_first():
     rng = np.random.default_rng(3)
     calls = rng.integers(-1, 3, (40, 301)).astype(np.int8)
     weights = rng.integers(-(2**50), 2**50, 301)
-    block = pack(calls)
     swap = np.arange(40) % 3 == 0
-    turned = PackedBlock(block.packed, block.rows, swap, 301)
 
-    found = weighted_squares(turned, weights)
+    found = weighted_squares(pack(calls).packed, swap, weights)
 
     dosage = np.where(calls < 0, 0, np.where(swap[:, None], 2 - calls, calls)).astype(np.int64)
     np.testing.assert_array_equal(found, (dosage**2 * weights).sum(axis=1))
+
+
+def test_warming_up_leaves_nothing_to_compile():
+    logistic.warm_up()
+    compiled = len(logistic._sums.signatures), len(logistic._squares.signatures)
+    keep, design, outcome, calls, effects, effect = people_and_calls(3, 0.02)
+
+    logistic_sums(
+        logistic_people(keep, design, outcome), pack(calls), effects, effect, effect, keep[:3], likelihood=True
+    )
+    weighted_squares(pack(calls).packed, keep[:3], np.ones(PEOPLE, np.int64))
+
+    assert (len(logistic._sums.signatures), len(logistic._squares.signatures)) == compiled
