@@ -1,7 +1,8 @@
 """Named points at which a test may end an agent as a power cut would; the one place where they are documented.
 
 FEDSTATS_TEST_CRASH="point" in the environment of an agent, and a roster marked `sandbox = true`, make the process end
-with status 137 the first time it passes that point. Without a sandbox roster the variable is ignored.
+with status 137 the first time it passes that point, or with "point@3" the third time. Without a sandbox roster the
+variable is ignored.
 
 =================  ======================================================================================
 point              where the process ends
@@ -15,6 +16,7 @@ Steps are S (Open), R (Ready), M (Compute), C (Commit) and U (Unmask). Points of
 work; mid:M stands within it.
 """
 
+import itertools
 import os
 from collections.abc import Callable
 
@@ -25,10 +27,11 @@ CrashPoint = Callable[[str], None]
 
 def crash_points(*, sandbox: bool) -> CrashPoint:
     """The function to call at every named point: it ends the process at the one that the environment names."""
-    chosen = os.environ.get(VARIABLE, "") if sandbox else ""
+    chosen, _, number = (os.environ.get(VARIABLE, "") if sandbox else "").partition("@")
+    last, times = int(number or 1), itertools.count(1)
 
     def at(point: str) -> None:
-        if point == chosen:
+        if point == chosen and next(times) == last:
             os._exit(137)
 
     return at

@@ -8,6 +8,7 @@ import numpy as np
 
 from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
+from fedstats.planning.panel import KIND_OF_CHROMOSOME
 from fedstats.privacy.pass_state import PassState
 from fedstats.step import Step, from_arrays
 from fedstats.study import KINDS, Model
@@ -105,9 +106,8 @@ def read_asks(node: Node, plan: Plan, order: PassOrder) -> ReadAsks:
 
 def _check_attempts(node: Node, order: PassOrder) -> None:
     """A sum may be tried again only where every other try was abandoned: one query has one answer."""
-    for other in node.records.passes_of_run(order.run):
-        same_place = (other.order.scope, other.order.call) == (order.scope, order.call)
-        if same_place and other.order.attempt != order.attempt and other.state is not PassState.ABANDONED:
+    for other in node.records.attempts(order):
+        if other.order.attempt != order.attempt and other.state is not PassState.ABANDONED:
             raise ProtocolRefused(
                 "another attempt at the same sum was not abandoned; nothing was sent.", code="OUT_OF_ORDER"
             )
@@ -125,9 +125,11 @@ def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
         raise ProtocolRefused(
             f"the pass asks {len(asked)} variants, the plan says at most {plan.pass_variants}.", code="PASS_TOO_LARGE"
         )
-    if not np.isin(asked, node.cohorts.variants(plan)).all():
+    of_run = node.cohorts.variants(plan)
+    at = np.searchsorted(of_run, asked)
+    if (at == len(of_run)).any() or (of_run[at] != asked).any():
         raise ProtocolRefused("the pass asks variants that the plan does not have.", code="NO_VARIANT")
-    kinds = node.cohorts.bound(plan.dataset, plan.panel).panel.kinds[asked]
+    kinds = KIND_OF_CHROMOSOME[node.cohorts.bound(plan.dataset, plan.panel).panel.chromosome[asked]]
     if (kinds != KINDS.index(read.model.kind)).any():
         raise ProtocolRefused(f"model {read.model.id!r} is not for variants of this kind.", code="WRONG_VARIANTS")
 

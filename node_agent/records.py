@@ -18,8 +18,11 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, plan TEXT NOT NULL, keys TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE IF NOT EXISTS passes (
-  pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, cohort TEXT NOT NULL,
-  domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '', closed INTEGER NOT NULL DEFAULT 0);
+  pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, place TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
+  cohort TEXT NOT NULL, domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '',
+  closed INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS passes_by_place ON passes (run, place);
+CREATE INDEX IF NOT EXISTS passes_by_cohort ON passes (cohort, domain);
 CREATE TABLE IF NOT EXISTS chunks (
   pass_id TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
   PRIMARY KEY (pass_id, number));
@@ -137,8 +140,10 @@ class Records:
     def open_pass(self, order: PassOrder, cohort: str, domain: str) -> None:
         """Store a pass that is about to be opened."""
         self.ledger.write(
-            "INSERT INTO passes (pass_id, run, body, state, cohort, domain, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(order.pass_id, order.run, encode(order), PassState.KEYED.value, cohort, domain, order.words),
+            "INSERT INTO passes (pass_id, run, place, body, state, cohort, domain, words)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(order.pass_id, order.run, _place(order), encode(order)),
+            *(PassState.KEYED.value, cohort, domain, order.words),
         )
 
     def passed(self, pass_id: str) -> PassRecord | None:
@@ -146,9 +151,9 @@ class Records:
         found = self._passes("pass_id = ?", pass_id)
         return found[0] if found else None
 
-    def passes_of_run(self, run: str) -> list[PassRecord]:
-        """All passes of a run."""
-        return self._passes("run = ?", run)
+    def attempts(self, order: PassOrder) -> list[PassRecord]:
+        """All attempts at the sum that an order asks for."""
+        return self._passes("run = ? AND place = ?", order.run, _place(order))
 
     def passes_of_cohort(self, cohort: str, domain: str) -> list[PassRecord]:
         """All passes over the same people."""
@@ -237,6 +242,11 @@ class Records:
     def has_blob(self, sha256: str) -> bool:
         """Whether a blob is on disk."""
         return bool(self.ledger.rows("SELECT 1 FROM blobs WHERE sha256 = ?", sha256))
+
+
+def _place(order: PassOrder) -> str:
+    """Where in its run a sum stands, whatever the attempt."""
+    return f"{order.call}|{order.scope}"
 
 
 def signed_to_text(messages: Sequence[Signed]) -> str:

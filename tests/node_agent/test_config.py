@@ -154,7 +154,7 @@ def test_file_system_is_that_of_the_nearest_mount(path: str, kind: str):
 def test_a_ledger_on_a_network_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("node_agent.node.file_system_of", lambda path, mounts: "nfs4")
 
-    with pytest.raises(ConfigError, match="nfs4 file system.*local disk"):
+    with pytest.raises(ConfigError, match=r"nfs4 file system.*local disk"):
         check_state_folder(tmp_path)
 
 
