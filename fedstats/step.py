@@ -170,14 +170,21 @@ class Note:
 Plan = Callable[["Federation", Study, Sequence[Chunk]], Iterator[Rows | Note]]
 ANALYSES: dict[str, Plan] = {}
 
+#: By analysis, the beginnings of the names of the steps that its plan asks for; a node runs no other for it.
+STEPS_OF: dict[str, tuple[str, ...]] = {}
 
-def analysis(name: str) -> Callable[[Plan], Plan]:
-    """Register a plan under the name by which policies allow it."""
+
+def analysis(name: str, *, steps: tuple[str, ...] = ()) -> Callable[[Plan], Plan]:
+    """Register a plan under the name by which policies allow it, with the steps that it may ask for.
+
+    Counting people and genotypes belongs to every analysis; `steps` names what comes on top: ("linear_gwas/",).
+    """
 
     def register(plan: Plan) -> Plan:
         if name in ANALYSES:
             raise ValueError(f"two analyses are called {name!r}")
         ANALYSES[name] = plan
+        STEPS_OF[name] = ("people/", "genotypes/", *steps)
         return plan
 
     return register

@@ -3,20 +3,8 @@
 from typing import Any
 
 from fedstats.errors import ProtocolRefused
-from fedstats.step import STEPS, Step
+from fedstats.step import STEPS, STEPS_OF, Step
 from fedstats.study import Model, Study
-
-#: What every analysis may ask: who is there, and the genotype counts that filters and floors need.
-_OF_ALL = ("people/", "genotypes/")
-
-#: Prefixes of step names by analysis.
-_PREFIXES = {
-    "freq": _OF_ALL,
-    "hardy": _OF_ALL,
-    "missing": _OF_ALL,
-    "gwas/linear": (*_OF_ALL, "columns/", "linear_gwas/"),
-    "gwas/logistic": (*_OF_ALL, "columns/", "logistic_gwas/"),
-}
 
 
 def permitted_step(name: str, study: Study, model: Model) -> Step[Any, Any]:
@@ -30,7 +18,7 @@ def permitted_step(name: str, study: Study, model: Model) -> Step[Any, Any]:
     if name not in STEPS:
         raise ProtocolRefused(f"this node has no step {name!r}; nothing was sent.", code="UNKNOWN_STEP")
     accounting = name.startswith("people/")
-    belongs = name.startswith(_PREFIXES.get(study.analysis, ()))
+    belongs = name.startswith(STEPS_OF.get(study.analysis, ()))
     if not belongs or accounting != model.accounting:
         raise ProtocolRefused(
             f"the step {name!r} does not belong to {study.analysis!r} on model {model.id!r}; nothing was sent.",

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import fedstats.analyses  # noqa: F401  # registers every analysis
 from fedstats.errors import Refused
 from fedstats.identity.checks import key_faults
+from fedstats.step import ANALYSES as REGISTERED
 from fedstats.study import Floors, Study
 from fedstats.wire.messages import Plan
 
-ANALYSES = ("freq", "hardy", "missing", "gwas/linear", "gwas/logistic")
+#: Every analysis that this version knows.
+ANALYSES = tuple(REGISTERED)
 PRIVACY = ("masked", "plain")
 #: Names that a configuration may hold for settings of later versions; nothing of them can be asked yet.
 PRIVACY_LATER = ("paillier", "dp")

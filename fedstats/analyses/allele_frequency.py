@@ -12,7 +12,7 @@ from fedstats.step import Note, Rows, analysis
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("freq")
+@analysis("freq", steps=("columns/",))
 def allele_frequency(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "afreq": ALT_FREQS and OBS_CT of each variant."""
     yield from counted_tables(federation, study, chunks, _tables)

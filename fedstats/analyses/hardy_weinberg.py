@@ -14,7 +14,7 @@ from fedstats.step import Note, Rows, analysis
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("hardy")
+@analysis("hardy", steps=("columns/",))
 def hardy_weinberg(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "hardy" of autosomes and XY, and "hardy.x" of X, by sex; Y and MT have no heterozygotes to test."""
     tested = [chunk for chunk in chunks if chunk.kind in ("autosome", "x")]

@@ -11,7 +11,7 @@ from fedstats.step import Note, Rows, analysis
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("missing")
+@analysis("missing", steps=("columns/",))
 def missingness(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "vmiss": MISSING_CT, OBS_CT (people) and F_MISS of each variant."""
     yield from counted_tables(federation, study, chunks, _tables)
