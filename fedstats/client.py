@@ -28,7 +28,7 @@ from fedstats.coordinator.run import Emit
 from fedstats.coordinator.session import Session
 from fedstats.coordinator.session_state import RunState
 from fedstats.dataset import People
-from fedstats.errors import Failed, FedstatsError, NodeLost
+from fedstats.errors import Failed, FedstatsError, NodeLost, ProtocolRefused
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.backend import Backend, Event, Events, Place, Provenance
@@ -41,6 +41,9 @@ from fedstats.planning.survey import Questions, Serve, Survey
 from fedstats.study import Study
 from fedstats.transport.patient import PatientTransport
 from fedstats.wire.messages import Catalogue
+
+#: A node's refusal to answer the same people in a run of other nodes.
+OTHER_ROSTER = "OTHER_ROSTER"
 
 #: How long `nodes` waits for one that does not answer.
 NODES_WAIT_SECONDS = 2.0
@@ -178,13 +181,20 @@ class FederationClient(Analyst):
         """One run, going on without nodes that were lost for good where that is allowed."""
         check_request(job.request)
         with _state(job.place) as root, _stopped_cleanly(job.place):
-            backend = self._session(job.request, root, job.place, events)
+            session, lost = self._session(job.request, root, job.place, events), None
             while True:
                 try:
-                    with _open_session(backend, job.place) as opened:
-                        return run_request(opened, job, events)
-                except NodeLost as lost:
-                    backend = self._without(lost, job, root, events)
+                    with _open_session(session, job.place) as backend:
+                        return run_request(backend, job, events)
+                except NodeLost as error:
+                    lost = error
+                except ProtocolRefused as refusal:
+                    if lost is None or refusal.code != OTHER_ROSTER:
+                        raise
+                    # The people were answered with all nodes in earlier runs; this one can only wait for its node.
+                    root.drop(session.state)
+                    raise with_resume_line(lost, job.place) from refusal
+                session = self._without(lost, job, root, events)
 
     @contextlib.contextmanager
     def _open(self, request: Request, place: Place, events: Events) -> Iterator[Backend]:

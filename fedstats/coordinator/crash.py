@@ -1,7 +1,8 @@
 """Named points at which a test may end the coordinator as a power cut would.
 
 FEDSTATS_TEST_CRASH="coordinator:POINT" in the environment, and a roster marked `sandbox = true`, make the process end
-with status 137 the first time it passes that point. Without a sandbox roster the variable is ignored.
+with status 137 the first time it passes that point, or with "coordinator:POINT@3" the third time. Without a sandbox
+roster the variable is ignored.
 
 ======================  ===================================================================================
 point                   where the process ends
@@ -15,6 +16,7 @@ after:rows              the rows of a chunk are on disk
 ======================  ===================================================================================
 """
 
+import itertools
 import os
 from collections.abc import Callable
 
@@ -33,10 +35,11 @@ POINTS = (
 
 def crash_points(*, sandbox: bool) -> CrashPoint:
     """The function to call at every named point: it ends the process at the one that the environment names."""
-    chosen = os.environ.get(VARIABLE, "") if sandbox else ""
+    chosen, _, number = (os.environ.get(VARIABLE, "") if sandbox else "").partition("@")
+    last, times = int(number or 1), itertools.count(1)
 
     def at(point: str) -> None:
-        if chosen == f"coordinator:{point}":
+        if chosen == f"coordinator:{point}" and next(times) == last:
             os._exit(137)
 
     return at

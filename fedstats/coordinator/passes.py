@@ -18,7 +18,7 @@ from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import PassWork
 from fedstats.documents import decode, digest, document, encode
-from fedstats.errors import FedstatsError
+from fedstats.errors import FedstatsError, ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.masking import Masks
 from fedstats.privacy.masking_coordinator import (
@@ -42,6 +42,9 @@ from fedstats.wire.messages import (
     pass_id,
 )
 from fedstats.wire.passes import pass_context, plain_transcript
+
+#: What a node answers to any step of a pass that was abandoned there.
+ABANDONED_CODE = "ABANDONED"
 
 Messages = dict[str, Signed]
 """One signed message a node, by name."""
@@ -118,10 +121,27 @@ def open_pass(run: Run, work: PassWork[Any, Any], place: Place) -> Opened:
     FedstatsError
         A node's refusal or failure; the pass is given up.
     """
+    one = _begun(run, work, place)
+    try:
+        return _opened(one)
+    except ProtocolRefused as refusal:
+        # A node that was told, in a run with other nodes, that this one is over: nothing was opened, so try anew.
+        if refusal.code != ABANDONED_CODE or one.folder.messages("C") is not None:
+            raise
+    if run.checkpoint.attempt(place) == one.order.attempt:
+        _give_up(one)
+    return _opened(_begun(run, work, place))
+
+
+def _begun(run: Run, work: PassWork[Any, Any], place: Place) -> _Pass:
+    """The present attempt at a pass."""
     attempt = run.checkpoint.attempt(place)
     order = _order(run, work, place, attempt)
     folder = run.checkpoint.pass_folder(place, attempt)
-    one = _Pass(run, order, pass_context(run.plan, order), folder, work.blob)
+    return _Pass(run, order, pass_context(run.plan, order), folder, work.blob)
+
+
+def _opened(one: _Pass) -> Opened:
     try:
         agreed = _agree(one)
         words = _upload(one, agreed)
@@ -130,7 +150,7 @@ def open_pass(run: Run, work: PassWork[Any, Any], place: Place) -> Opened:
     except FedstatsError:
         _give_up(one)
         raise
-    return Opened(order, agreed.transcript, words, _unmask(one, agreed) if run.masked else None)
+    return Opened(one.order, agreed.transcript, words, _unmask(one, agreed) if one.run.masked else None)
 
 
 def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> PassOrder:

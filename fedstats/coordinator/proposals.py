@@ -3,8 +3,8 @@
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
-import fedstats
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.nodes import Nodes, from_text, to_text
@@ -80,7 +80,7 @@ def make_plan(proposal: Proposal, settings: FederationSettings, session: Session
         variants=proposal.variants_digest,
         pass_variants=proposal.request.pass_variants,
         protocol=PROTOCOL,
-        versions={"fedstats": fedstats.__version__},
+        versions={"fedstats": version("fedstats")},
         nodes={name: identities[name] for name in proposal.study.nodes},
         amends=proposal.amends,
         lost=proposal.lost,

@@ -24,12 +24,15 @@ def silent(event: str, data: dict[str, Any]) -> None:
 
 @dataclass
 class Progress:
-    """How far a run is; counted from many threads."""
+    """How many passes were opened; counted from many threads."""
 
-    variants: int = 0
-    variants_done: int = 0
     passes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def one_more_pass(self) -> None:
+        """Count a pass that was opened."""
+        with self._lock:
+            self.passes += 1
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,6 @@ class RunFederation:
         """Rows of each chunk, in order; a few chunks are computed at a time."""
         if self.scope != WHOLE:
             raise Failed("map was called within a chunk", code="NESTED_MAP")
-        self.run.progress.variants += sum(len(chunk.variants) for chunk in chunks)
         waiting = iter(chunks)
         pool = ThreadPoolExecutor(self.chunks_in_flight, thread_name_prefix="chunk")
         try:
@@ -96,12 +95,6 @@ class RunFederation:
             rows = function(own, chunk)
             self.run.checkpoint.keep_rows(chunk.number, rows)
             self.run.crash("after:rows")
-        progress = self.run.progress
-        with progress.lock:
-            progress.variants_done += len(chunk.variants)
-            done, total = progress.variants_done, progress.variants
-        data = {"state": "rows", "chunk": chunk.number, "variants_done": done, "variants_total": total}
-        self.run.emit("pass", data)
         return rows
 
     def _totals(self, work: PassWork[Q, S]) -> list[S]:
@@ -118,17 +111,13 @@ class RunFederation:
         self.run.crash("after:total")
         send_receipts(self.run, self.run.checkpoint.pass_folder(place, opened.order.attempt))
         self.run.crash("after:receipt")
-        with self.run.progress.lock:
-            self.run.progress.passes += 1
+        self.run.progress.one_more_pass()
         self._tell("opened", work, place)
         return totals
 
     def _tell(self, state: str, work: PassWork[Q, S], place: Place) -> None:
-        progress = self.run.progress
         data = {"state": state, "pass": place.name, "step": work.step.name, "model": work.model.id}
-        counts = {"variants": work.variants, "blocks": len(work.asks), "words": work.words}
-        done = {"variants_done": progress.variants_done, "variants_total": progress.variants}
-        self.run.emit("pass", {**data, **counts, **done})
+        self.run.emit("pass", {**data, "variants": work.variants, "words": work.words})
 
 
 def start(run: Run) -> RunFederation:

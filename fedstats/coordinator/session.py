@@ -19,13 +19,13 @@ from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
-from fedstats.coordinator.receipts import abandon_unsettled
+from fedstats.coordinator.receipts import abandon_unsettled, settle
 from fedstats.coordinator.run import Emit, Progress, Run
 from fedstats.coordinator.runner import RunFederation, start
 from fedstats.coordinator.session_state import SessionDocument, SessionState
 from fedstats.dataset import People
 from fedstats.documents import decode, digest, document, encode
-from fedstats.errors import Failed, ProtocolRefused
+from fedstats.errors import Failed, FedstatsError, ProtocolRefused
 from fedstats.identity.roster import threshold
 from fedstats.planning.panel import Panel
 from fedstats.planning.people_lists import people_bytes
@@ -229,9 +229,11 @@ class Session:
             kept = KeptTraffic(
                 self.progress.passes, dict(traffic.calls), dict(traffic.bytes_sent), dict(traffic.bytes_received)
             )
-            # Counts are not worth hiding an error for, such as the full disk that ended the run.
-            with contextlib.suppress(Failed):
+            # Neither counts nor receipts are worth hiding an error for, such as the full disk that ended the run.
+            with contextlib.suppress(FedstatsError):
                 self.state.documents.keep_document("traffic", encode(kept))
+                for run in self._runs.values():
+                    settle(run)
         else:
             for run in self._runs.values():
                 abandon_unsettled(run)

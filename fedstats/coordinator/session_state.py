@@ -114,6 +114,10 @@ class RunState:
         """A session after the last one."""
         return SessionState(self.folder / str(max(self._numbers(), default=-1) + 1))
 
+    def drop(self, session: SessionState) -> None:
+        """Forget a session that could not begin; the one before it is current again."""
+        remove_folder(session.folder)
+
     def before(self, session: SessionState) -> SessionState | None:
         """The session before another, None for the first."""
         number = int(session.folder.name)

@@ -1,9 +1,9 @@
 """Steps of these tests are known only while one of them runs: the table of real steps stays as it is."""
 
 import pytest
-from tests.coordinator.federation_of_nodes import STEPS_OF_TESTS
 
 from fedstats.step import STEPS
+from tests.coordinator.federation_of_nodes import STEPS_OF_TESTS
 
 
 @pytest.fixture(autouse=True)

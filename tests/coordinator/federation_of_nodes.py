@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from tests.coordinator.honest_node import HonestNode
 
 from fedstats.additive import Additive, Count, Sum
 from fedstats.arrays import Counts, Reals
@@ -30,6 +29,7 @@ from fedstats.study import Block, Chunk, Model, Study, Term, Trait
 from fedstats.transport.in_process import InProcessTransport
 from fedstats.transport.patient import Clock, PatientTransport
 from fedstats.wire.messages import Accepted, BeginOrder, Plan, RunKeysOrder, Serving
+from tests.coordinator.honest_node import HonestNode
 
 MODEL = Model("m0", "autosome", (Trait("t", "quantitative"),), (Term("age", "age"),))
 N_VARIANTS = 8

@@ -147,5 +147,3 @@ def test_waiting_and_return_of_a_node_are_told_once_each(tmp_path: Path) -> None
     federation.sum(SIZES, MODEL, Nothing())
 
     assert told == [("N01", "waiting"), ("N01", "back")]
-
-

@@ -1,10 +1,14 @@
-"""Sums through passes are the sums of the data, whatever the privacy setting, the split, or how many nodes there are."""
+"""Sums through passes are the sums of the data, whatever the privacy setting, the split, or the number of nodes."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+
+from fedstats.errors import MaskMismatch, RangeOverflow
+from fedstats.local import LocalSite, LocalSums
+from fedstats.step import Nothing
 from tests.coordinator.federation_of_nodes import (
     BLOCK,
     MODEL,
@@ -16,10 +20,6 @@ from tests.coordinator.federation_of_nodes import (
     chunks_of,
     world,
 )
-
-from fedstats.errors import MaskMismatch, RangeOverflow
-from fedstats.local import LocalSums, LocalSite
-from fedstats.step import Nothing
 
 
 def pooled(nodes: dict) -> list:
@@ -94,15 +94,18 @@ def test_total_over_its_bound_is_refused_and_nothing_is_kept(tmp_path: Path) -> 
     assert not (tmp_path / "totals").exists()
 
 
-def test_events_count_variants_up_to_all(tmp_path: Path) -> None:
+def test_every_pass_is_told_when_it_is_asked_and_when_it_is_open(tmp_path: Path) -> None:
     heard = []
     there = world()
+    federation = there.coordinate(tmp_path, emit=lambda event, data: heard.append((event, data)))
 
-    list(analyse(there.coordinate(tmp_path, emit=lambda event, data: heard.append((event, data))), chunks_of()))
+    list(federation.each(SCORES, MODEL, [(BLOCK, Weights(np.ones(len(BLOCK))))]))
 
-    rows = [data for event, data in heard if event == "pass" and data["state"] == "rows"]
-    assert [data["variants_done"] for data in rows] == [4, 8]
-    assert {data["variants_total"] for data in rows} == {8}
+    assert [(event, data["state"], data["variants"]) for event, data in heard] == [
+        ("pass", "asked", 8),
+        ("pass", "opened", 8),
+    ]
+    assert federation.run.progress.passes == 1
 
 
 def test_traffic_counts_every_word_that_a_node_sent(tmp_path: Path) -> None:

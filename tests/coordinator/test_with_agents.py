@@ -1,0 +1,218 @@
+"""A coordinator against real agents, one process each: killed and resumed, nodes lost for a while and for good."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedstats.client import connect
+from fedstats.errors import NodeLost, UsageError
+from fedstats.frontend.backend import Event
+from fedstats.sandbox import processes
+from fedstats.sandbox.create import create
+from fedstats.sandbox.folder import Sandbox
+from fedstats.simulate.recipe import Recipe
+from fedstats.simulate.simulation import simulate
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+TABLES = ("q1.tsv.gz", "q1.parquet")
+#: A run of two chunks, so that something is finished while something is not.
+ASKED: dict[str, Any] = {"covariates": ["age"], "pass_variants": 60}
+
+
+def four_sites(folder: Path, *, agreeing: tuple[str, ...] = ()) -> Sandbox:
+    files = simulate(folder / "pooled", Recipe(sites=4, samples=1200, variants=100, seed=5))
+    return create(
+        folder / "sandbox",
+        bfile=files.prefix,
+        pheno=files.phenotypes,
+        covar=files.prefix.with_name("pooled.covar.tsv"),
+        site_column="site",
+        continue_without_me=agreeing,
+    ).sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    made = four_sites(tmp_path_factory.mktemp("agents"))
+    processes.start(made)
+    yield made
+    processes.stop(made)
+
+
+@pytest.fixture
+def all_up(sandbox: Sandbox) -> Sandbox:
+    processes.start(sandbox)
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    gwas(sandbox, out)
+    return tables(out)
+
+
+def gwas(sandbox: Sandbox, out: Path, **given: Any) -> Any:
+    with connect(sandbox.federation_file) as federation:
+        return federation.gwas("q1", out=out, **{**ASKED, **given})
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    return {name: out.with_name(f"{out.name}.{name}").read_bytes() for name in TABLES}
+
+
+def record(out: Path) -> Any:
+    return json.loads(out.with_name(f"{out.name}.run.json").read_text())
+
+
+def killed_at(sandbox: Sandbox, out: Path, point: str) -> int:
+    """A coordinator as a process that ends itself at a point; its exit status."""
+    script = (
+        "import sys; from pathlib import Path; from fedstats.client import connect\n"
+        f"connect({str(sandbox.federation_file)!r}).gwas('q1', out=Path({str(out)!r}), **{ASKED!r})"
+    )
+    environment = {**os.environ, "FEDSTATS_TEST_CRASH": f"coordinator:{point}"}
+    return subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=120).returncode
+
+
+def when_opened(action: Callable[[], None], *, times: int = 1) -> Callable[[Event], None]:
+    """Do something once, when that many passes are open."""
+    opened: list[Event] = []
+
+    def hear(event: Event) -> None:
+        if event.event == "pass" and event.data.get("state") == "opened":
+            opened.append(event)
+            if len(opened) == times:
+                action()
+
+    return hear
+
+
+@pytest.mark.parametrize("point", ["after:S", "after:R", "mid:M", "after:C", "after:U", "after:total", "after:rows"])
+def test_killed_coordinator_resumes_to_the_same_files(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path, point: str
+) -> None:
+    out = tmp_path / "run"
+
+    assert killed_at(all_up, out, point) == 137
+    gwas(all_up, out, resume=True)
+
+    assert tables(out) == undisturbed
+
+
+@pytest.mark.parametrize("point", ["before:S", "after:R", "mid:M", "after:M", "after:C", "before:U"])
+def test_agent_that_is_killed_and_started_again_changes_no_byte(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path, point: str
+) -> None:
+    name = list(all_up.nodes)[1]
+    processes.kill(all_up, name)
+    processes.start_one(all_up, name, environment={"FEDSTATS_TEST_CRASH": point})
+    processes.wait_until_ready(all_up)
+    died = threading.Event()
+
+    def start_again() -> None:
+        while processes.process_of(all_up, name) is not None:
+            time.sleep(0.02)
+        died.set()
+        processes.start_one(all_up, name)
+
+    helper = threading.Thread(target=start_again)
+    helper.start()
+    gwas(all_up, tmp_path / "run")
+    helper.join(60)
+
+    assert died.is_set()
+    assert tables(tmp_path / "run") == undisturbed
+
+
+def test_node_that_stays_away_ends_the_run_with_exit_4_and_resume_finishes_it(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    out, name = tmp_path / "run", list(all_up.nodes)[2]
+
+    with pytest.raises(NodeLost, match=f"{name}: answered before") as caught:
+        gwas(all_up, out, wait=1, events=when_opened(lambda: processes.kill(all_up, name), times=2))
+    left = sorted(path.name for path in tmp_path.iterdir() if "q1" in path.name and "partial" not in path.name)
+    processes.start(all_up)
+    gwas(all_up, out, resume=True)
+
+    assert caught.value.exit_code == 4
+    assert "--resume" in caught.value.hint
+    assert left == []
+    assert tables(out) == undisturbed
+
+
+def test_run_of_which_nothing_was_opened_begins_anew_without_the_lost_node(tmp_path: Path) -> None:
+    fresh, out = four_sites(tmp_path), tmp_path / "run"
+    *others, name = fresh.nodes
+    for node in others:
+        processes.start_one(fresh, node)
+    processes.start_one(fresh, name, environment={"FEDSTATS_TEST_CRASH": "before:S"})
+    processes.wait_until_ready(fresh)
+    try:
+        result = gwas(fresh, out, wait=1)
+    finally:
+        processes.stop(fresh)
+
+    assert set(result.to_polars()["NODES"]) == {3}
+    assert record(out)["nodes"] == others
+    assert any(f"LOST {name}" in banner for banner in record(out)["banners"])
+
+
+def test_run_that_may_not_begin_anew_waits_for_its_node_and_is_resumed_with_it(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    out, name = tmp_path / "run", list(all_up.nodes)[3]
+    processes.kill(all_up, name)
+    processes.start_one(all_up, name, environment={"FEDSTATS_TEST_CRASH": "before:S"})
+    processes.wait_until_ready(all_up)
+
+    # The same people were answered with all four nodes before: the three left refuse to answer without the fourth.
+    with pytest.raises(NodeLost, match=f"{name}: answered before"):
+        gwas(all_up, out, wait=1)
+    processes.start(all_up)
+    gwas(all_up, out, resume=True)
+
+    assert tables(out) == undisturbed
+
+
+def test_other_request_is_not_resumed(all_up: Sandbox, tmp_path: Path) -> None:
+    gwas(all_up, tmp_path / "run")
+
+    with pytest.raises(UsageError, match="other values of --covar"):
+        gwas(all_up, tmp_path / "run", covariates=["age", "sex"], resume=True)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        gwas(all_up, tmp_path / "other", resume=True)
+
+
+def test_run_goes_on_without_a_node_that_had_agreed_to_it(tmp_path: Path) -> None:
+    name = "EE"
+    agreeing = four_sites(tmp_path / "agents", agreeing=(name,))
+    out = tmp_path / "run"
+    processes.start(agreeing)
+    try:
+        result = gwas(agreeing, out, wait=1, events=when_opened(lambda: processes.kill(agreeing, name), times=2))
+        others = [node for node in agreeing.nodes if node != name]
+        pooled = four_sites(tmp_path / "pooled")
+        processes.start(pooled)
+        try:
+            same = gwas(pooled, tmp_path / "same", nodes=others)
+        finally:
+            processes.stop(pooled)
+    finally:
+        processes.stop(agreeing)
+
+    assert name in agreeing.nodes
+    assert result.to_polars().equals(same.to_polars())
+    assert set(result.to_polars()["NODES"]) == {3}
+    assert record(out)["nodes"] == others
+    assert any(f"LOST {name}: as they had agreed" in banner for banner in record(out)["banners"])
