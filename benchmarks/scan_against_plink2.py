@@ -1,10 +1,11 @@
 """Time the demo's scan in variants per second, against plink2 where plink2 is installed.
 
-    make bench                      or: .venv/bin/python benchmarks/scan_against_plink2.py --samples 6000 --variants 50000
+    make bench
+    .venv/bin/python benchmarks/scan_against_plink2.py --samples 6000 --variants 50000
 
 Three agents over TLS, masked, against one plink2 process on the pooled files, in the same run.
 plink2 is run with OPENBLAS_NUM_THREADS=1: with more, its threads fight over the cores and it looks slower than it is.
-CPU is user and system time of every process of ours: the agents while they serve the run, and the command with its start.
+CPU is user and system time of every process of ours: the agents while they serve the run, the command with its start.
 Every figure is the median of several repeats; ratios are taken against plink2 in the same run.
 """
 

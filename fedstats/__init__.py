@@ -1,10 +1,10 @@
 """fedstats: federated genome-wide association, from data that stay at home.
 
-    import fedstats
+import fedstats
 
-    with fedstats.connect("federation.toml") as federation:
-        result = federation.gwas("qt1", covariates=["age", "sex", "PC1-PC2"])
-    result.top(20)
+with fedstats.connect("federation.toml") as federation:
+result = federation.gwas("qt1", covariates=["age", "sex", "PC1-PC2"])
+result.top(20)
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Make a sandbox: pooled data split into sites, each with data, keys, policy and a card of its own, under one roster."""
+"""Make a sandbox: pooled data split into sites, each with data, keys, policy and a card, under one roster."""
 
 import hashlib
 import random

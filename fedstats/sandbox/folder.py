@@ -70,7 +70,8 @@ def open_sandbox(folder: Path) -> Sandbox:
         raise UsageError(
             f"{folder} holds no sandbox",
             code="NO_SANDBOX",
-            hint=f"Make one: fedstats sandbox create {folder} --bfile PREFIX --pheno FILE --covar FILE --site-column NAME",
+            hint=f"Make one: fedstats sandbox create {folder} --bfile PREFIX --pheno FILE --covar FILE "
+            "--site-column NAME",
         )
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     return Sandbox(folder, {node["name"]: node["address"] for node in table["node"]})

@@ -1,4 +1,4 @@
-"""Arrays on the wire: numpy to protobuf and back, strictly; names, types and lengths are checked before an array exists."""
+"""Arrays on the wire: numpy to protobuf and back; names, types and lengths are checked before an array exists."""
 
 from collections.abc import Iterable, Mapping
 from math import prod

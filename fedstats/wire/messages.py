@@ -220,7 +220,8 @@ class ReadyOrder:
 @dataclass(frozen=True)
 class RunKeysOrder:
     """Every node's channel key of the run: a second call of Begin, answered by Accepted, before the first pass (S
-    needs the keys). Not sent under plain."""
+    needs the keys). Not sent under plain.
+    """
 
     run: str
     keys: dict[str, SignedText]
