@@ -8,6 +8,7 @@ in the same transaction as its entry.
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -117,6 +118,8 @@ class Ledger:
 
 def open_ledger(path: Path, tables: str = "") -> Ledger:
     """Open or make a ledger; `tables` are statements that make further tables where they are missing."""
+    # Made here, for its owner only: SQLite gives its log the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -125,7 +128,6 @@ def open_ledger(path: Path, tables: str = "") -> Ledger:
     except sqlite3.Error as error:
         connection.close()
         raise _unwritable(error) from error
-    path.chmod(0o600)
     return Ledger(connection)
 
 

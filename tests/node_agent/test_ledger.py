@@ -66,6 +66,16 @@ def test_tampering_with_an_entry_is_found(tmp_path: Path, tampering: str, messag
     assert caught.value.exit_code == 5
 
 
+def test_ledger_and_its_log_are_for_the_owner_only(tmp_path: Path):
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    ledger.append("noted", {})
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+
+    assert set(modes.values()) == {0o600}
+    ledger.close()
+
+
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"not a database, just bytes" * 100)
