@@ -23,6 +23,9 @@ TIE = 1e-8
 #: Terms below this share of a sum add nothing to a double.
 _NEGLIGIBLE = 1e-18
 
+#: Configurations less likely than the observed one by more than this many units of log add nothing to a double.
+_FAR = 40.0
+
 
 def exact_p(heterozygous: Counts, homozygous: Counts, other_homozygous: Counts, *, mid: bool = False) -> Reals:
     """Exact two-sided p-values, shape (variant,); 1 where nobody is called or one allele is absent.
@@ -151,29 +154,65 @@ def exact_p_on_x(
     Given the alleles of everybody, females' heterozygotes and males' alleles vary together:
     all configurations that are no likelier than the observed one count.
     """
-    counts = np.stack([heterozygous, homozygous, other_homozygous, male, other_male], axis=1)
-    different, inverse = np.unique(counts, axis=0, return_inverse=True)
-    return np.array([_x_p(*row, mid=mid) for row in different.tolist()], np.float64)[inverse.reshape(-1)]
-
-
-def _x_p(heterozygous: int, homozygous: int, other: int, male: int, other_male: int, *, mid: bool) -> float:
     from scipy.special import gammaln  # where it is needed: importing it takes longer than most commands
 
-    females, males = heterozygous + homozygous + other, male + other_male
-    alleles, total = 2 * homozygous + heterozygous + male, 2 * females + males
-    if alleles in (0, total):
+    counts = np.stack([heterozygous, homozygous, other_homozygous, male, other_male], axis=1)
+    different, inverse = np.unique(counts, axis=0, return_inverse=True)
+    log_factorial = gammaln(np.arange(2 * int(counts.sum(axis=1).max(initial=0)) + 2) + 1.0)
+    p = [_x_p(h, m, o, y, z, log_factorial, mid=mid) for h, m, o, y, z in different.tolist()]
+    return np.array(p, np.float64)[inverse.reshape(-1)]
+
+
+def _x_p(het: int, hom: int, other: int, male: int, other_male: int, log_factorial: Reals, *, mid: bool) -> float:
+    """The p-value of one variant, from the configurations that could matter."""
+    females, males = het + hom + other, male + other_male
+    alleles = 2 * hom + het + male
+    if alleles in (0, 2 * females + males):
         return 0.5 if mid else 1.0
-    males_with = np.arange(max(0, alleles - 2 * females), min(males, alleles) + 1)[:, None]
-    of_females = alleles - males_with
-    hets = np.arange(0, females + 1)[None, :]
-    possible = ((of_females - hets) % 2 == 0) & (hets <= np.minimum(of_females, 2 * females - of_females))
-    homs = np.where(possible, (of_females - hets) // 2, 0)
-    rest = np.where(possible, females - homs - hets, 0)
-    log_p = hets * np.log(2.0) - gammaln(homs + 1) - gammaln(rest + 1) - gammaln(hets + 1)
-    log_p = np.where(possible, log_p - gammaln(males_with + 1) - gammaln(males - males_with + 1), -np.inf)
-    observed = log_p[male - males_with[0, 0], heterozygous]
+    observed = float(_x_log_p(np.array(male), np.array(het), females, males, alleles, log_factorial))
+    with_allele, hets = _x_window(observed, females, males, alleles, log_factorial)
+    log_p = _x_log_p(with_allele[:, None], hets, females, males, alleles, log_factorial)
     relative = np.exp(log_p - log_p.max())
     counted = log_p <= observed + TIE
     tied = np.abs(log_p - observed) <= TIE
     share = relative[counted].sum() - (0.5 * relative[tied].sum() if mid else 0.0)
     return float(min(1.0, share / relative.sum()))
+
+
+def _x_log_p(with_allele: Counts, hets: Counts, females: int, males: int, alleles: int, log_factorial: Reals) -> Reals:
+    """Log of the ways to hand out the alleles, −inf where there is none."""
+    of_females = alleles - with_allele
+    hom, odd = np.divmod(of_females - hets, 2)
+    rest = females - hets - hom
+    possible = (odd == 0) & (hom >= 0) & (rest >= 0) & (hets >= 0)
+    parts = [np.where(possible, part, 0) for part in (hets, hom, rest)]
+    ways = parts[0] * np.log(2.0) - sum(log_factorial[part] for part in parts)
+    return np.where(possible, ways - log_factorial[with_allele] - log_factorial[males - with_allele], -np.inf)
+
+
+def _x_window(observed: float, females: int, males: int, alleles: int, log_factorial: Reals) -> tuple[Counts, Counts]:
+    """Males' alleles, shape (row,), and heterozygotes, shape (row, column), outside of which nothing matters.
+
+    Notes
+    -----
+    A configuration is no likelier than its males' alleles are, which is hypergeometric. Rows under e^-40 of the
+    observed probability are left out. Within a row, Bernstein's inequality with steps of two bounds what lies far out.
+    """
+    f = log_factorial
+    with_allele = np.arange(max(0, alleles - 2 * females), min(males, alleles) + 1)
+    a = alleles - with_allele
+    b = 2 * females - a
+    # All ways of a row add up to (2 females)! / (a! b!) over the females' factorial.
+    row = f[2 * females] - f[a] - f[b] - f[females] - f[with_allele] - f[males - with_allele]
+    kept = row > observed - _FAR
+    with_allele, a, b = with_allele[kept], a[kept].astype(np.float64), b[kept].astype(np.float64)
+    mean = a * b / max(2 * females - 1, 1)
+    pairs = a * (a - 1) * b * (b - 1) / max((2 * females - 1) * (2 * females - 3), 1)
+    variance = max(float((mean + pairs - mean**2).max()), 0.0)
+    drop = float(row.max()) - observed + _FAR
+    half = int(2 * drop / 3 + np.sqrt((2 * drop / 3) ** 2 + 2 * drop * variance)) + 4
+    width = np.arange(0, 2 * min(half, females) + 2, 2)
+    start = np.maximum(mean.astype(np.int64) - half, 0)
+    # Heterozygotes have the parity of the females' alleles.
+    start += (start + (alleles - with_allele)) % 2
+    return with_allele, start[:, None] + width

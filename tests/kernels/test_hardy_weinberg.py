@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedstats.kernels.hardy_weinberg import exact_p, exact_p_on_x
@@ -31,6 +31,7 @@ def by_enumeration(het: int, hom: int, other: int, mid: bool) -> float:
 
 
 @pytest.mark.parametrize("mid", [False, True])
+@settings(deadline=None)
 @given(het=COUNT, hom=COUNT, other=COUNT)
 def test_exact_p_is_that_of_enumeration(mid: bool, het: int, hom: int, other: int) -> None:
     found = exact_p(np.array([het]), np.array([hom]), np.array([other]), mid=mid)[0]
@@ -68,11 +69,23 @@ def x_by_enumeration(het: int, hom: int, other: int, male: int, other_male: int,
 
 
 @pytest.mark.parametrize("mid", [False, True])
+@settings(deadline=None)
 @given(counts=st.tuples(SMALL, SMALL, SMALL, SMALL, SMALL))
 def test_exact_p_on_x_is_that_of_enumeration(mid: bool, counts: tuple[int, int, int, int, int]) -> None:
     found = exact_p_on_x(*(np.array([count]) for count in counts), mid=mid)[0]
 
     assert found == pytest.approx(x_by_enumeration(*counts, mid=mid), rel=1e-10)
+
+
+# Likely, unlikely and absurd counts, so that windows of all sizes are cut out of the configurations.
+@pytest.mark.parametrize(
+    "counts",
+    [(90, 65, 35, 120, 80), (120, 50, 30, 90, 110), (10, 95, 95, 150, 40), (3, 190, 0, 170, 2), (0, 60, 60, 0, 150)],
+)
+def test_configurations_left_out_on_x_do_not_matter(counts: tuple[int, int, int, int, int]) -> None:
+    found = exact_p_on_x(*(np.array([count]) for count in counts))[0]
+
+    assert found == pytest.approx(x_by_enumeration(*counts, mid=False), rel=1e-9)
 
 
 def test_nobody_called_is_no_evidence() -> None:
