@@ -9,7 +9,7 @@ import logging.handlers
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -34,8 +34,8 @@ def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def set_up_logs(state: Path | None, node: str) -> None:
-    """Send events to stderr and, where there is a state folder, to its agent.log."""
+def set_up_logs(state: Path | None, node: str, people: TextIO | None = None) -> None:
+    """Send events to `people` (stderr unless given) and, where there is a state folder, to its agent.log."""
     shared: list[Any] = [  # Any: structlog's processors
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -48,22 +48,22 @@ def set_up_logs(state: Path | None, node: str) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [_stderr()]
+    root.handlers = [_for_people(people or sys.stderr)]
     if state is not None:
         root.handlers.append(_file(state / "agent.log"))
     root.setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(node=node)
 
 
-def _stderr() -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_one_line)
+def _for_people(stream: TextIO) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_one_line)
     handler.setFormatter(_formatter(console))
     return handler
 
 
 def _one_line(stream: Any, exc_info: Any) -> None:  # Any: structlog's signature
-    """On stderr an error is one line; the traceback is in agent.log."""
+    """For people an error is one line; the traceback is in agent.log."""
     stream.write(f"  {exc_info[0].__name__}; traceback in agent.log")
 
 

@@ -1,5 +1,6 @@
 """Logs: fields that could hold data are cut down; tracebacks stay in the local file."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from node_agent.work import internal
 
 
 @pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
+def logs(tmp_path: Path) -> Iterator[tuple[Path, io.StringIO]]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    set_up_logs(tmp_path, "FI")
-    yield tmp_path / "agent.log"
+    people = io.StringIO()
+    set_up_logs(tmp_path, "FI", people)
+    yield tmp_path / "agent.log", people
     for handler in root.handlers:
         handler.close()
     root.handlers, root.level = handlers, level
@@ -37,17 +39,16 @@ def test_arrays_paths_and_long_texts_do_not_get_into_logs():
     assert cut["n"] == 3
 
 
-def test_an_incident_has_its_traceback_in_the_file_and_one_line_for_people(
-    capsys: pytest.CaptureFixture[str], log_file: Path
-):
+def test_an_incident_has_its_traceback_in_the_file_and_one_line_for_people(logs: tuple[Path, io.StringIO]):
     try:
         raise ValueError("the cause")
     except ValueError as caught:
         error = internal(caught)
 
+    log_file, people = logs
     (line,) = [json.loads(text) for text in log_file.read_text().splitlines()]
     assert (line["event"], line["incident"], line["node"]) == ("incident", error.incident, "FI")
     assert "ValueError: the cause" in line["exception"]
-    shown = capsys.readouterr().err
+    shown = people.getvalue()
     assert error.incident in shown
     assert "the cause" not in shown
