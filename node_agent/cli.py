@@ -5,6 +5,7 @@ Thin: parse, call, print. Heavy imports stand in the commands that need them, so
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -106,14 +107,16 @@ def trust(
 def check_config(file: ConfigFile) -> None:
     """Check everything that serve would check, and list all faults at once."""
     from node_agent.config import read_settings
-    from node_agent.node import check_all
+    from node_agent.node import certificate_warnings, check_all
 
     settings = read_settings(file)
-    _, registered = check_all(settings)
+    keys, registered = check_all(settings)
     for name, dataset in registered.items():
         _out.print(f"data set {name}: {dataset.people} people, {dataset.variants} variants")
         for warning in dataset.warnings:
             _out.print(f"  warning: {escape(warning)}")
+    for warning in certificate_warnings(keys, datetime.now(UTC)):
+        _out.print(f"warning: {escape(warning)}")
     if not settings.policy.analyses:
         _out.print("warning: [policy] analyses allows nothing, so every plan will be refused")
     _out.print(f"{escape(file.name)} is good: node {settings.name} of {settings.roster.content.federation}")

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fedstats.errors import ConfigError, Failed, FaultyInput, FedstatsError, UsageError
@@ -26,6 +27,10 @@ from node_agent.work import Workers
 
 #: File systems over a network, on which SQLite's write-ahead log loses what it promised.
 _NETWORK = ("nfs", "cifs", "smb", "afs", "lustre", "beegfs", "gpfs", "ceph", "gluster", "9p", "fuse.sshfs", "fuse.gl")
+
+
+#: From when on the custodian is told that a certificate ends.
+RENEW_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,22 @@ def _coordinators(settings: Settings) -> tuple[dict[str, Card], list[str]]:
     if not found and not faults:
         faults.append("no coordinator's card lies beside the roster: nobody could connect; use 'fedstats-node trust'")
     return found, faults
+
+
+def certificate_warnings(keys: Keys, now: datetime) -> list[str]:
+    """Certificates of this node and its coordinators that are not valid now, or not for long."""
+    leaves = {"this node's": keys.leaf.certificate}
+    leaves |= {f"coordinator {card.name}'s": card.leaf for card in keys.coordinators.values()}
+    found = []
+    for whose, leaf in leaves.items():
+        last = f"{leaf.not_valid_after_utc:%Y-%m-%d}"
+        if now > leaf.not_valid_after_utc:
+            found.append(f"{whose} certificate is expired since {last}: no connection can be made")
+        elif now < leaf.not_valid_before_utc:
+            found.append(f"{whose} certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+        elif now > leaf.not_valid_after_utc - RENEW_BEFORE:
+            found.append(f"{whose} certificate expires on {last}; renew it with 'fedstats-node card --renew'")
+    return found
 
 
 def check_state_folder(state: Path) -> None:

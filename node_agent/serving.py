@@ -3,12 +3,13 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
 from fedstats.errors import UsageError
 from node_agent.agent import Agent
-from node_agent.node import Node
+from node_agent.node import Node, certificate_warnings
 from node_agent.service import Server, start_server
 from node_agent.warm import warm_kernels
 
@@ -33,6 +34,8 @@ async def _serve(node: Node, ready: Callable[[int], None]) -> None:
     await asyncio.to_thread(_prepare, agent)
     await server.set_serving(serving=True)
     _log.info("agent.ready", port=server.port, ledger_head=node.ledger.head)
+    for warning in certificate_warnings(node.keys, datetime.now(UTC)):
+        _log.warning("certificate", message=warning)
     ready(server.port)
     await stop.wait()
     await drain(server, node)

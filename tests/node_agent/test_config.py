@@ -1,5 +1,6 @@
 """node.toml: every fault is named, all at once, before anything is served."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from fedstats.errors import ConfigError, Failed
 from fedstats.identity.card import make_card, write_card
 from fedstats.identity.keys import generate_identity, generate_leaf
 from node_agent.config import is_loopback, read_settings
-from node_agent.node import check_all, check_state_folder, file_system_of, open_node
+from node_agent.node import certificate_warnings, check_all, check_state_folder, file_system_of, open_node
 from node_agent.policy import Policy
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation
 
@@ -190,6 +191,24 @@ def test_a_card_with_the_coordinators_name_and_another_identity_is_refused(tmp_p
 
     with pytest.raises(ConfigError, match="not the card of the coordinator that the roster names"):
         check_all(read_settings(site.config, {}))
+
+
+@pytest.mark.parametrize(
+    ("days", "warning"),
+    [
+        (0, None),
+        (340, "this node's certificate expires on"),
+        (366, "this node's certificate is expired since"),
+        (-1, "this node's certificate is not valid before"),
+    ],
+)
+def test_certificates_that_end_are_said(tmp_path: Path, days: int, warning: str | None):
+    site = make_federation(tmp_path).site("FI")
+    keys, _ = check_all(read_settings(site.config, {}))
+
+    found = certificate_warnings(keys, datetime.now(UTC) + timedelta(days=days))
+
+    assert [text.startswith(warning or "") for text in found] == ([True, False] if warning else [])
 
 
 def test_two_agents_cannot_share_a_state_folder(tmp_path: Path):
