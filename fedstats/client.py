@@ -119,7 +119,13 @@ class RemoteBackend:
             bytes_sent=account.bytes_sent,
             bytes_received=account.bytes_received,
             versions=account.versions,
+            people={node: self._people_at(node) for node in self.nodes},
         )
+
+    def _people_at(self, node: str) -> int:
+        """People of the run's data set as the node's catalogue states them."""
+        entries = self.session.catalogues[node].datasets
+        return next(entry.people for entry in entries if entry.id == self.session.dataset)
 
 
 class FederationClient(Analyst):

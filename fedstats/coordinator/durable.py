@@ -18,11 +18,14 @@ def sync_folder(folder: Path) -> None:
     """Make renames and removals in a folder durable; a no-op where folders cannot be opened."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise write_failure(folder, 0, error) from error
 
 
 def make_folder(folder: Path) -> Path:
@@ -42,7 +45,10 @@ def remove_folder(folder: Path) -> None:
         return
     doomed = folder.with_name(f".{folder.name}.removed")
     shutil.rmtree(doomed, ignore_errors=True)
-    folder.rename(doomed)
+    try:
+        folder.rename(doomed)
+    except OSError as error:
+        raise write_failure(folder, 0, error) from error
     shutil.rmtree(doomed, ignore_errors=True)
 
 

@@ -6,12 +6,14 @@ not needed again, as long as enough others are there.
 A pass that cannot get all words is given up: abandoned at every node that can be reached, and never opened.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedstats.coordinator.checkpoint import PassFolder, Place
+from fedstats.coordinator.durable import sync_folder
 from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
@@ -28,7 +30,7 @@ from fedstats.privacy.masking_coordinator import (
     transcript_of,
 )
 from fedstats.privacy.messages import PassContext
-from fedstats.results.files import AtomicFile
+from fedstats.results.files import AtomicFile, write_failure
 from fedstats.transport.patient import Stopped
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -45,6 +47,9 @@ from fedstats.wire.passes import pass_context, plain_transcript
 
 #: What a node answers to any step of a pass that was abandoned there.
 ABANDONED_CODE = "ABANDONED"
+
+#: Failures of this machine's disk: the pass stays as it is, and is gone on with once there is space.
+LOCAL_CODES = frozenset({"DISK_FULL", "CANNOT_WRITE"})
 
 Messages = dict[str, Signed]
 """One signed message a node, by name."""
@@ -147,8 +152,9 @@ def _opened(one: _Pass) -> Opened:
         words = _upload(one, agreed)
     except Stopped:
         raise
-    except FedstatsError:
-        _give_up(one)
+    except FedstatsError as error:
+        if error.node or error.code not in LOCAL_CODES:
+            _give_up(one)
         raise
     return Opened(one.order, agreed.transcript, words, _unmask(one, agreed) if one.run.masked else None)
 
@@ -210,15 +216,23 @@ def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
     """Words of one node; the file has its name once they are all on the disk."""
     run, order = one.run, one.order
     run.nodes.ask(node, "Compute", compute, Accepted)
-    file = AtomicFile(one.folder.words_file(node))
+    path = one.folder.words_file(node)
+    # A name of its own: a thread of a run that failed may still be writing when the run is gone on with.
+    own = path.with_suffix(f".{secrets.token_hex(4)}")
+    file = AtomicFile(own)
     try:
         for piece in run.nodes.fetch_words(node, order.run, order.pass_id, 8 * order.words):
             file.write(piece)
         file.seal()
         file.publish()
+        own.replace(path)
+    except OSError as error:
+        file.abort()
+        raise write_failure(path, file.written, error) from error
     except BaseException:
         file.abort()
         raise
+    sync_folder(path.parent)
     run.crash("mid:M")
 
 

@@ -81,8 +81,8 @@ class RunFederation:
                 yield _result(under_way)
                 under_way.extend(pool.submit(self._rows, function, chunk) for chunk in itertools.islice(waiting, 1))
         except BaseException:
-            # Whoever waits for a node ends at once; what is settled stays on disk.
-            self.run.nodes.transport.stop.set()
+            # Whoever waits for a node ends at once, also within a call; what is settled stays on disk.
+            self.run.nodes.transport.close()
             raise
         finally:
             pool.shutdown(cancel_futures=True)

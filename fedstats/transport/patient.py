@@ -47,9 +47,9 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     random: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
 
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Wait, or until stopped; whether it was stopped."""
-        return stop.wait(seconds)
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Wait, or until stopped."""
+        stop.wait(seconds)
 
 
 @dataclass
@@ -94,6 +94,7 @@ class PatientTransport:
         attempt = _Attempt(self, node)
         offset = 0
         while offset < length:
+            self.go_on(node)
             order = order_at(offset)
             try:
                 for piece in self.line.fetch(node, method, order, offset):
@@ -121,9 +122,15 @@ class PatientTransport:
         self.stop.set()
         self.line.close()
 
+    def go_on(self, node: str = "") -> None:
+        """Raise Stopped where the run is being stopped; `call_once` goes through all the same, to say goodbye."""
+        if self.stop.is_set():
+            raise Stopped("the run was stopped", code="STOPPED", node=node)
+
     def _until_answered(self, node: str, ask: Callable[[], T]) -> T:
         attempt = _Attempt(self, node)
         while True:
+            self.go_on(node)
             try:
                 answer = ask()
             except NodeUnreachable as error:
@@ -177,8 +184,7 @@ class _Attempt:
     def failed(self, error: NodeUnreachable) -> None:
         """Wait before the next attempt, or raise when waiting is over."""
         owner = self.owner
-        if owner.stop.is_set():
-            raise Stopped("the run was stopped", code="STOPPED", node=self.node) from error
+        owner.go_on(self.node)
         left = owner.wait_seconds - owner.away_seconds(self.node, error)
         if error.code in FINAL_CODES or left <= 0:
             raise owner.lost(self.node, error) from error
@@ -186,8 +192,7 @@ class _Attempt:
         self.failures += 1
         # Full jitter, but never so short that a node that starts is flooded, nor longer than what is left.
         pause = min(max(SHORTEST_PAUSE_SECONDS, longest * owner.clock.random()), left)
-        if owner.clock.wait(owner.stop, pause):
-            raise Stopped("the run was stopped", code="STOPPED", node=self.node) from error
+        owner.clock.wait(owner.stop, pause)
 
 
 def _size(signed: Signed) -> int:

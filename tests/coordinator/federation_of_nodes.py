@@ -126,9 +126,9 @@ class FakeClock(Clock):
         self.time = 0.0
         super().__init__(now=lambda: self.time, random=lambda: 1.0)
 
-    def wait(self, stop: Any, seconds: float) -> bool:
+    def wait(self, stop: Any, seconds: float) -> None:
         self.time += seconds
-        return bool(stop.wait(0.001))
+        stop.wait(0.001)
 
 
 @dataclass

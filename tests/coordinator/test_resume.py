@@ -1,5 +1,7 @@
 """A coordinator that is killed at any point and started again ends with the same bytes, and no node computes twice."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +9,17 @@ import pytest
 
 from fedstats.coordinator.crash import POINTS
 from fedstats.errors import Failed, NodeUnreachable
-from fedstats.step import Nothing
-from tests.coordinator.federation_of_nodes import MODEL, SIZES, World, analyse, bytes_of, chunks_of, world
+from fedstats.step import STEPS, Nothing
+from tests.coordinator.federation_of_nodes import (
+    MODEL,
+    SIZES,
+    STEPS_OF_TESTS,
+    World,
+    analyse,
+    bytes_of,
+    chunks_of,
+    world,
+)
 
 
 class PowerCut(BaseException):
@@ -121,3 +132,35 @@ def test_damaged_state_is_noticed(tmp_path: Path, kind: str) -> None:
 
     with pytest.raises(Failed, match=f"{kind}/{path.name} .* is damaged"):
         run_to_the_end(there, tmp_path)
+
+
+def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes so many more files and is full then."""
+    left = [writes]
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 17, 40])
+def test_full_disk_ends_the_run_with_one_clear_error_and_space_lets_it_go_on(
+    tmp_path: Path, undisturbed: Callable[[str], list[bytes]], monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    there, same = world(), undisturbed("masked")
+
+    full_after(writes, monkeypatch)
+    with pytest.raises(Failed, match="the disk is full") as caught:
+        run_to_the_end(there, tmp_path / "run")
+    monkeypatch.undo()
+    for step in STEPS_OF_TESTS:  # undone with the disk
+        monkeypatch.setitem(STEPS, step.name, step)
+
+    assert "--resume" in caught.value.hint
+    assert run_to_the_end(there, tmp_path / "run") == same
+    assert set(there.computed.values()) == {1}

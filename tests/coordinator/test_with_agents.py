@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from fedstats.client import connect
-from fedstats.errors import NodeLost, UsageError
+from fedstats.errors import NodeLost, NodeUnreachable, UsageError
 from fedstats.frontend.backend import Event
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
@@ -183,6 +184,61 @@ def test_run_that_may_not_begin_anew_waits_for_its_node_and_is_resumed_with_it(
     gwas(all_up, out, resume=True)
 
     assert tables(out) == undisturbed
+
+
+def test_ctrl_c_ends_soon_leaves_nothing_half_written_and_can_be_resumed(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    script = (
+        "import sys; from pathlib import Path; from fedstats import Failed, connect\n"
+        "def hear(event):\n"
+        "    if event.data.get('state') == 'opened': print('opened', flush=True)\n"
+        "try:\n"
+        f"    connect({str(all_up.federation_file)!r}).gwas('q1', out=Path({str(out)!r}), events=hear, **{ASKED!r})\n"
+        "except Failed as error:\n"
+        "    print(error.code, error.hint, flush=True); sys.exit(error.exit_code)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "opened\n"
+
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    left = [path.name for path in tmp_path.iterdir() if "q1" in path.name]
+    gwas(all_up, out, resume=True)
+
+    assert process.returncode == 5
+    assert "INTERRUPTED Repeat the command with --resume" in said
+    assert left == []
+    assert tables(out) == undisturbed
+
+
+def test_node_that_is_not_there_is_named_within_seconds(all_up: Sandbox, tmp_path: Path) -> None:
+    name = next(iter(all_up.nodes))
+    processes.kill(all_up, name)
+    started = time.monotonic()
+
+    with pytest.raises(NodeUnreachable, match=f"{name}: nobody answers at 127") as caught:
+        gwas(all_up, tmp_path / "run")
+
+    assert caught.value.exit_code == 4
+    assert time.monotonic() - started < 15
+    assert not [path for path in tmp_path.iterdir() if "q1" in path.name]
+
+
+def test_nodes_tells_who_is_there_and_who_is_not(all_up: Sandbox) -> None:
+    first, second, *_ = all_up.nodes
+    processes.kill(all_up, second)
+
+    with connect(all_up.federation_file) as federation:
+        reports = {report.name: report for report in federation.nodes()}
+
+    assert list(reports) == list(all_up.nodes)
+    catalogue = reports[first].catalogue
+    assert catalogue is not None
+    assert catalogue.datasets[0].people % 100 == 0
+    assert isinstance(reports[second].error, NodeUnreachable)
 
 
 def test_other_request_is_not_resumed(all_up: Sandbox, tmp_path: Path) -> None:
