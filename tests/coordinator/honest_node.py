@@ -199,6 +199,8 @@ class HonestNode:
         return encode(step(cohort, parameters), step.sizes(model, parameters, block), Limits())
 
     def _pass(self, pass_id: str) -> HeldPass:
+        if pass_id in self.abandoned:
+            raise ProtocolRefused("the pass is abandoned", code="ABANDONED", node=self.name)
         if pass_id not in self.passes:
             raise ProtocolRefused("there is no such pass", code="UNKNOWN_PASS", node=self.name)
         return self.passes[pass_id]

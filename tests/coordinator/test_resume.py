@@ -134,6 +134,22 @@ def test_damaged_state_is_noticed(tmp_path: Path, kind: str) -> None:
         run_to_the_end(there, tmp_path)
 
 
+@pytest.mark.parametrize("point", ["after:S", "after:R", "after:M"])
+def test_pass_that_a_node_abandoned_meanwhile_is_tried_anew(
+    tmp_path: Path, undisturbed: Callable[[str], list[bytes]], point: str
+) -> None:
+    there = world()
+    with pytest.raises(PowerCut):
+        list(analyse(there.coordinate(tmp_path, crash=cut_at(point, 1)), chunks_of()))
+    for name in ("N00", "N02"):
+        node = there.nodes[name]
+        node.abandoned.update(node.passes)
+        node.passes.clear()
+        node.answers = {key: answer for key, answer in node.answers.items() if key[0] in ("Propose", "Begin")}
+
+    assert run_to_the_end(there, tmp_path) == undisturbed("masked")
+
+
 def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that takes so many more files and is full then."""
     left = [writes]
