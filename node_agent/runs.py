@@ -9,7 +9,7 @@ from fedstats.privacy.agreement import read_run_keys
 from fedstats.privacy.masking_node import check_run, open_run
 from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Plan, RunKeysOrder, Serving
 from fedstats.wire.passes import members, run_context
-from node_agent.answers import answer_once, coordinator_name, opened
+from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
 from node_agent.locks import check_lock, cohorts_of, passes_in_the_way
 from node_agent.node import Node
 from node_agent.passes import give_up
@@ -22,16 +22,20 @@ def propose(node: Node, signed: Signed) -> Signed:
     """Say, signed, what this node serves of a plan; nothing is fixed by that."""
     plan = opened(node, signed, Plan)
     plan_digest = digest(plan)
+    key = f"propose|{plan_digest}"
+    stored = stored_answer(node, key, signed)
+    if stored is not None:
+        return stored
+    # Reading tables and matching a panel takes seconds: not while the ledger waits.
+    check_plan(node, plan, coordinator_name(node, signed))
+    found = serve(node.cohorts.of_plan(plan), plan.study, node.policy.floors(), node.cohorts.allowed(plan))
+    serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
-        check_plan(node, plan, coordinator_name(node, signed))
-        floors = node.policy.floors()
-        found = serve(node.cohorts.of_plan(plan), plan.study, floors, node.cohorts.allowed(plan))
         node.records.keep_plan(plan_digest, plan)
-        serving = Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me)
-        return node.signed(serving)
+        return serving
 
-    return answer_once(node, f"propose|{plan_digest}", signed, make)
+    return answer_once(node, key, signed, make)
 
 
 def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
