@@ -1,12 +1,12 @@
 """fedstats gwas: association of every variant with one or more traits."""
 
-from pathlib import Path
 from typing import Annotated
-
-import typer
 
 from fedstats.cli import runs
 from fedstats.cli.runs import (
+    MODEL,
+    PEOPLE,
+    VARIANTS,
     Chromosomes,
     Covariates,
     Exclude,
@@ -23,7 +23,39 @@ from fedstats.cli.runs import (
     Remove,
     Resume,
     Wait,
+    option,
 )
+
+Categorical = Annotated[str, option("--categorical", "NAMES", MODEL, "Covariates whose levels become indicators.")]
+LocalCovariates = Annotated[
+    str, option("--local-covar", "NAMES", MODEL, "Covariates with a slope of their own at every site.")
+]
+Model = Annotated[str, option("--model", "auto|linear|logistic", MODEL, "auto: logistic for binary traits.")]
+Test = Annotated[str, option("--test", "wald|score|score-refit", MODEL, "Test of logistic models.")]
+Missing = Annotated[
+    str,
+    option("--missing", "mean|drop|drop-strict", MODEL, "Missing calls: the mean of all sites, or dropped as plink2."),
+]
+SiteEffects = Annotated[
+    str, option("--site-effects", "none|fixed", MODEL, "fixed: an intercept of its own at every site.")
+]
+Convergence = Annotated[
+    str, option("--convergence", "full|plink", MODEL, "plink: stop where plink2 stops (logistic models).")
+]
+BinaryCoding = Annotated[
+    str, option("--binary-coding", "auto|01|12", MODEL, "What cases and controls are called in the tables.")
+]
+MissingCode = Annotated[
+    str, option("--missing-code", "auto|none|-9", MODEL, "What a -9 in a quantitative trait means; auto asks.")
+]
+Maf = Annotated[float | None, option("--maf", "X", VARIANTS, "Least minor allele frequency.")]
+Geno = Annotated[float | None, option("--geno", "X", VARIANTS, "Largest share of missing calls.")]
+Hwe = Annotated[float | None, option("--hwe", "P", VARIANTS, "Least Hardy-Weinberg p-value, stratified by site.")]
+HwePooled = Annotated[float | None, option("--hwe-pooled", "P", VARIANTS, "The same without strata, as plink2 --hwe.")]
+TraitPeople = Annotated[
+    str,
+    option("--trait-people", "each|common", PEOPLE, "each trait of its own people, or all of those whom all have."),
+]
 
 
 def gwas(  # one parameter a flag: this is the command line
@@ -31,27 +63,25 @@ def gwas(  # one parameter a flag: this is the command line
     pheno: Phenotypes,
     out: Out,
     covar: Covariates = "",
-    categorical: Annotated[str, typer.Option(help="Covariates whose levels become indicators.")] = "",
-    local_covar: Annotated[str, typer.Option(help="Covariates with a slope of their own at every site.")] = "",
-    model: Annotated[str, typer.Option(help="auto, linear or logistic.")] = "auto",
-    test: Annotated[str, typer.Option(help="wald, score or score-refit (logistic).")] = "wald",
-    missing: Annotated[str, typer.Option(help="Missing calls: mean, drop (as plink2) or drop-strict.")] = "mean",
-    site_effects: Annotated[str, typer.Option(help="none, or fixed: an intercept of its own at every site.")] = "none",
-    trait_people: Annotated[
-        str, typer.Option(help="each: its own people per trait; common: those of all.")
-    ] = "each",
-    binary_coding: Annotated[str, typer.Option(help="auto, 01 or 12.")] = "auto",
-    missing_code: Annotated[str, typer.Option(help="none, or -9: what a trait of -9 means.")] = "auto",
-    convergence: Annotated[str, typer.Option(help="full, or plink: stop where plink2 stops (logistic).")] = "full",
-    maf: Annotated[float | None, typer.Option(help="Least minor allele frequency.")] = None,
-    geno: Annotated[float | None, typer.Option(help="Largest share of missing calls.")] = None,
-    hwe: Annotated[float | None, typer.Option(help="Least Hardy-Weinberg p-value, stratified by site.")] = None,
-    hwe_pooled: Annotated[float | None, typer.Option(help="The same without strata, as plink2 --hwe.")] = None,
+    categorical: Categorical = "",
+    local_covar: LocalCovariates = "",
+    model: Model = "auto",
+    test: Test = "wald",
+    missing: Missing = "mean",
+    site_effects: SiteEffects = "none",
+    convergence: Convergence = "full",
+    binary_coding: BinaryCoding = "auto",
+    missing_code: MissingCode = "auto",
     chromosomes: Chromosomes = "",
     extract: Extract = None,
     exclude: Exclude = None,
+    maf: Maf = None,
+    geno: Geno = None,
+    hwe: Hwe = None,
+    hwe_pooled: HwePooled = None,
     keep: Keep = None,
     remove: Remove = None,
+    trait_people: TraitPeople = "each",
     people_as: PeopleAs = "",
     nodes: Nodes = "",
     privacy: Privacy = "masked",
@@ -82,5 +112,5 @@ def gwas(  # one parameter a flag: this is the command line
             hwe_pooled=hwe_pooled,
             **session.keywords,
         )
-        runs.say_associations(results)
-        runs.say_files(out)
+    runs.say_associations(results)
+    runs.say_files(session, out)

@@ -2,11 +2,14 @@
 
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
 from fedstats.cli import demo, gwas, nodes, sandbox, simulate, tables
+from fedstats.cli.failures import failed, interrupted, misused, show_bug, wants_help
+from fedstats.cli.help_pages import SETTINGS, GroupedCommand
+from fedstats.errors import FaultyInput, FedstatsError
 
 app = typer.Typer(
     name="fedstats",
@@ -15,19 +18,20 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
 )
-app.command("simulate", help="Simulate a pooled PLINK 1 fileset with traits, covariates and known causal variants.")(
-    simulate.simulate
+_COMMANDS = (
+    ("demo", demo.demo, "Three agents on simulated data, compared with the pooled analysis."),
+    ("gwas", gwas.gwas, "Association of every variant with one or more traits."),
+    ("freq", tables.freq, "Allele frequencies, as plink2 --freq."),
+    ("hardy", tables.hardy, "Hardy-Weinberg tests, as plink2 --hardy."),
+    ("missing", tables.missing, "Missing calls per variant, as plink2 --missing."),
+    ("nodes", nodes.nodes, "Who is there: data, policies, budgets, certificates."),
+    ("simulate", simulate.simulate, "Simulate pooled data with a known truth."),
 )
-app.add_typer(sandbox.app, name="sandbox", help="Split pooled data into sites and run real agents for them.")
-app.command("demo", help="Three agents, masked linear and logistic GWAS, compared with the pooled analysis.")(
-    demo.demo
-)
-app.command("nodes", help="Who is there: data sets, people, traits, policy, versions, certificates.")(nodes.nodes)
-app.command("freq", help="Allele frequencies, as plink2 --freq.")(tables.freq)
-app.command("hardy", help="Hardy-Weinberg tests, as plink2 --hardy.")(tables.hardy)
-app.command("missing", help="Missing calls per variant, as plink2 --missing.")(tables.missing)
-app.command("gwas", help="Association of every variant with one or more traits.")(gwas.gwas)
+for _name, _command, _summary in _COMMANDS:
+    app.command(_name, cls=GroupedCommand, short_help=_summary)(_command)
+app.add_typer(sandbox.app, name="sandbox", help="Split pooled data into sites; run real agents for them.")
 
 
 def _version(show: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
@@ -39,41 +43,44 @@ def _version(show: bool) -> None:  # noqa: FBT001  # typer calls it with the fla
 
 
 @app.callback()
-def options(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True)) -> None:  # noqa: FBT001  # typer reads the signature
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),  # noqa: FBT001  # typer reads the signature
+) -> None:
     """Federated genome-wide association: the pooled answer, from data that stay at home."""
     del version
 
 
-def run() -> None:
-    """Run the command; every error that we raise becomes one clear message and its exit code."""
-    import click
-
-    from fedstats.errors import FedstatsError
-
+def run() -> NoReturn:
+    """Run the command and end with its exit code; every error is one clear message."""
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        # typer turns Ctrl-C into 130 unless the command has made an error of its own of it.
+        code = app(standalone_mode=False) or 0
+        return failed(interrupted()) if code == 128 + signal.SIGINT else code
     except FedstatsError as error:
-        _show(error)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        print("fedstats: interrupted; nothing half-written was left.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        return failed(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return failed(interrupted())
+    except BrokenPipeError:
+        # Whoever read our output has gone; what Python still holds of it must not fail a second time.
+        sys.stdout = None  # as Python itself does where there is no output
+        return FedstatsError.exit_code
+    except Exception as error:  # noqa: BLE001  # the last resort: still one message and not a page
+        if wants_help(error):
+            return FaultyInput.exit_code
+        misuse = misused(error)
+        if misuse is not None:
+            return failed(misuse)
+        show_bug(error)
+        return FedstatsError.exit_code
 
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
-
-
-def _show(error: Exception) -> None:
-    from fedstats.cli.output import show_error
-
-    show_error(error)
 
 
 if __name__ == "__main__":

@@ -4,42 +4,73 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fedstats.cli.output import Show, events, say
+from fedstats.cli.output import Show, Shown, events, say
 
-FederationFile = Annotated[Path, typer.Option("--federation", help="federation.toml: panel, nodes, coordinator.")]
-Out = Annotated[Path, typer.Option("--out", help="Prefix of the files to write.")]
-Phenotypes = Annotated[str, typer.Option("--pheno", help="Traits, by comma.")]
-OptionalPhenotypes = Annotated[str, typer.Option("--pheno", help="Only people with these traits.")]
-Covariates = Annotated[str, typer.Option("--covar", help="Covariates, by comma; PC1-PC4 is a range.")]
-Chromosomes = Annotated[str, typer.Option("--chr", help="Chromosomes: 1-22,X.")]
-Extract = Annotated[Path | None, typer.Option("--extract", help="File of variant ids to keep.")]
-Exclude = Annotated[Path | None, typer.Option("--exclude", help="File of variant ids to leave out.")]
-Keep = Annotated[Path | None, typer.Option("--keep", help="File of people (FID IID) to keep.")]
-Remove = Annotated[Path | None, typer.Option("--remove", help="File of people (FID IID) to leave out.")]
-PeopleAs = Annotated[str, typer.Option("--people-as", help="The people of an earlier run: its OUT or run id.")]
-Nodes = Annotated[str, typer.Option("--nodes", help="Nodes of the run; all by default.")]
-Privacy = Annotated[str, typer.Option("--privacy", help="masked, or plain where every policy allows it.")]
-PassVariants = Annotated[int, typer.Option("--pass-variants", help="Most variants in a pass.")]
-Wait = Annotated[str, typer.Option("--wait", help="How long to wait for a node that is gone: 90s, 15m, 2h.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run whose state lies in OUT.run.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for progress, result and error.")]
+#: Headings of the help page, in its order.
+WHAT, MODEL, VARIANTS, PEOPLE, HOW = (
+    "What to run",
+    "Model",
+    "Variants",
+    "People and nodes",
+    "How to run",
+)
+
+
+def option(flag: str, metavar: str, group: str, text: str) -> Any:  # Any: typer's own type of an option
+    """An option of a help page."""
+    return typer.Option(flag, metavar=metavar, rich_help_panel=group, help=text)
+
+
+def switch(flag: str, group: str, text: str) -> Any:  # Any: typer's own type of an option
+    """An option without a value."""
+    return typer.Option(flag, rich_help_panel=group, help=text)
+
+
+FederationFile = Annotated[
+    Path, option("--federation", "FILE", WHAT, "federation.toml: nodes, variant panel, your keys.")
+]
+Phenotypes = Annotated[str, option("--pheno", "NAMES", WHAT, "Traits, separated by commas.")]
+OptionalPhenotypes = Annotated[str, option("--pheno", "NAMES", PEOPLE, "Only people who have these traits.")]
+Covariates = Annotated[str, option("--covar", "NAMES", WHAT, "Covariates; PC1-PC4 and PC{1:4} are ranges.")]
+OptionalCovariates = Annotated[str, option("--covar", "NAMES", PEOPLE, "Only people who have these covariates.")]
+Out = Annotated[Path, option("--out", "OUT", WHAT, "Prefix of the files to write.")]
+Chromosomes = Annotated[str, option("--chr", "LIST", VARIANTS, "Chromosomes, as 1-22,X.")]
+Extract = Annotated[Path | None, option("--extract", "FILE", VARIANTS, "Ids of variants to keep.")]
+Exclude = Annotated[Path | None, option("--exclude", "FILE", VARIANTS, "Ids of variants to leave out.")]
+Keep = Annotated[Path | None, option("--keep", "FILE", PEOPLE, "People (FID IID) to keep.")]
+Remove = Annotated[Path | None, option("--remove", "FILE", PEOPLE, "People (FID IID) to leave out.")]
+PeopleAs = Annotated[str, typer.Option("--people-as", hidden=True)]
+Nodes = Annotated[str, option("--nodes", "NAMES", PEOPLE, "Nodes of the run; all unless said.")]
+Privacy = Annotated[
+    str, option("--privacy", "masked|plain", HOW, "plain shows you each node's sums; every policy must allow it.")
+]
+PassVariants = Annotated[int, option("--pass-variants", "N", HOW, "Most variants in a pass.")]
+Wait = Annotated[str, option("--wait", "TIME", HOW, "How long to wait for a node that is away: 90s, 15m, 2h.")]
+Resume = Annotated[bool, switch("--resume", HOW, "Go on with the interrupted run whose state lies in OUT.run.")]
+Json = Annotated[bool, switch("--json", HOW, "One JSON object a line for progress, results and errors.")]
 
 _COMMON = ("privacy", "extract", "exclude", "keep", "remove", "people_as", "nodes", "pass_variants", "wait", "resume")
+
+#: What follows OUT in the files of every run, beside its tables.
+_OTHER_FILES = (".report.html", ".variants.tsv.gz", ".run.json", ".log")
 
 
 @dataclass(frozen=True)
 class Session:
-    """A connection to a federation, and how its events are shown."""
+    """A connection to a federation, and how its events are shown.
 
-    client: Any  # fedstats.client.Federation, imported late so that --help is quick
-    show: Show
+    `paths` gathers the tables that were written.
+    """
+
+    client: Any  # fedstats.client.FederationClient, imported late so that --help is quick
     keywords: Mapping[str, Any]
+    paths: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -48,10 +79,26 @@ def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
     with events(as_json=flags["json"]) as show:
         from fedstats.client import connect
 
+        paths: list[str] = []
         common = {name: flags[name] for name in _COMMON}
-        keywords = {**common, "chr": flags["chromosomes"], "out": flags["out"], "command": _typed(), "events": show}
+        keywords = {
+            **common,
+            "chr": flags["chromosomes"],
+            "out": flags["out"],
+            "command": _typed(),
+            "events": _noting(paths, show),
+        }
         with connect(federation) as client:
-            yield Session(client, show, keywords)
+            yield Session(client, keywords, paths)
+
+
+def _noting(paths: list[str], show: Show) -> Show:
+    def note(event: Shown) -> None:
+        if event.event == "result":
+            paths.extend(event.data["path"])
+        show(event)
+
+    return note
 
 
 def _typed() -> str:
@@ -59,17 +106,27 @@ def _typed() -> str:
 
 
 def say_associations(results: Mapping[str, Any]) -> None:
-    """A line per trait, and where its files are."""
+    """A line per trait: how many variants, what became of them, and the strongest signal."""
+    width = max(len(name) for name in results)
     for name, result in results.items():
-        say(f"{name}: {_summary(result)}")
+        say(f"{name:<{width}}  {_summary(result)}")
 
 
 def _summary(result: Any) -> str:
-    return f"{len(result):,} variants, {result.summary.ok_rows:,} OK, lambda GC {result.lambda_gc:.3f}"
+    summary = result.summary
+    statuses = ", ".join(f"{count:,} {status}" for status, count in summary.status_counts.items())
+    said = f"{summary.rows:,} variants ({statuses})"
+    if not summary.top:
+        return said
+    best = summary.top[0]
+    return (
+        f"{said}; lambda GC {result.lambda_gc:.3f}; "
+        f"best {best.label} at {best.chromosome}:{best.position:,}, P = {best.p_text}"
+    )
 
 
-def say_files(out: Path) -> None:
-    """The files that a run wrote under a prefix."""
-    written = sorted(path for path in out.parent.glob(f"{out.name}.*") if path.is_file())
-    for path in written:
+def say_files(session: Session, out: Path) -> None:
+    """The files that a run wrote."""
+    others = [path for ending in _OTHER_FILES if (path := out.with_name(out.name + ending)).is_file()]
+    for path in (*session.paths, *map(str, others)):
         say(f"  {path}")

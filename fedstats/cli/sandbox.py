@@ -1,17 +1,20 @@
 """fedstats sandbox: pooled data split into sites, and real agents for them on this machine."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+from fedstats.cli.help_pages import SETTINGS, GroupedCommand
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the sandbox.")]
 
 
-@app.command("create")
-def create(  # noqa: PLR0913  # one parameter a flag: this is the command line
+@app.command("create", cls=GroupedCommand)
+def create(  # one parameter a flag: this is the command line
     folder: Folder,
     bfile: Annotated[Path, typer.Option(help="Prefix of the pooled PLINK 1 fileset.")],
     pheno: Annotated[Path, typer.Option(help="Pooled phenotype table.")],
@@ -44,12 +47,24 @@ def create(  # noqa: PLR0913  # one parameter a flag: this is the command line
         say(f"{site.name:<12} {site.people:>9,} people   {made.sandbox.nodes[site.name]}")
     if made.left_out:
         say(f"{made.left_out:,} people have no site and are left out")
-    for sentence in made.broken:
-        say(f"Under the default policy a run would be refused: {sentence}.")
+    _say_floors(made.broken, policy)
     say(f"Next: fedstats sandbox up {folder} --detach")
 
 
-@app.command("up")
+def _say_floors(broken: tuple[str, ...], policy: str) -> None:
+    """Which default floors the split would break."""
+    from fedstats.cli.output import say
+
+    if not broken:
+        say("Every site reaches every floor of the default policy.")
+        return
+    aside = " (the validation policy sets them aside)" if policy == "validation" else "; such runs will be refused"
+    say(f"Floors of the default policy that this split breaks{aside}:")
+    for sentence in broken:
+        say(f"  {sentence}")
+
+
+@app.command("up", cls=GroupedCommand)
 def up(
     folder: Folder,
     *,
@@ -61,19 +76,25 @@ def up(
     from fedstats.sandbox.folder import open_sandbox
 
     sandbox = open_sandbox(folder)
-    processes.start(sandbox)
+    try:
+        processes.start(sandbox)
+    except BaseException:  # whatever it was, no agent stays behind
+        processes.stop(sandbox)
+        raise
     for name, address in sandbox.nodes.items():
         say(f"{name:<12} ready at {address}")
     if detach:
         return
     say("Ctrl-C stops them.")
     try:
-        processes.wait(sandbox)
+        with contextlib.suppress(KeyboardInterrupt):
+            processes.wait(sandbox)
     finally:
         processes.stop(sandbox)
+    say("All agents are down.")
 
 
-@app.command("status")
+@app.command("status", cls=GroupedCommand)
 def status(folder: Folder) -> None:
     """Show which agents run."""
     from fedstats.cli.output import say
@@ -85,7 +106,7 @@ def status(folder: Folder) -> None:
         say(f"{agent.name:<12} {agent.word:<9} {agent.address:<22} {process}".rstrip())
 
 
-@app.command("down")
+@app.command("down", cls=GroupedCommand)
 def down(folder: Folder) -> None:
     """Stop every agent; each finishes the block at hand."""
     from fedstats.cli.output import say

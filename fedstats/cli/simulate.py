@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 
-def simulate(  # noqa: PLR0913  # one parameter a flag: this is the command line
+def simulate(  # one parameter a flag: this is the command line
     out: Annotated[Path, typer.Argument(help="Prefix of the files to write.")],
     sites: Annotated[int, typer.Option(help="Number of sites.")] = 3,
     samples: Annotated[int, typer.Option(help="Number of people.")] = 6000,

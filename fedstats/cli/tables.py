@@ -6,13 +6,13 @@ from typing import Any
 from fedstats.cli import runs
 from fedstats.cli.runs import (
     Chromosomes,
-    Covariates,
     Exclude,
     Extract,
     FederationFile,
     Json,
     Keep,
     Nodes,
+    OptionalCovariates,
     OptionalPhenotypes,
     Out,
     PassVariants,
@@ -24,17 +24,17 @@ from fedstats.cli.runs import (
 )
 
 
-def _command(kind: str) -> Callable[..., Any]:
+def _command(kind: str, summary: str) -> Callable[..., Any]:
     """The command of one kind of table; all three take the same flags."""
 
-    def command(  # noqa: PLR0913  # one parameter a flag: this is the command line
+    def command(
         federation: FederationFile,
         out: Out,
-        pheno: OptionalPhenotypes = "",
-        covar: Covariates = "",
         chromosomes: Chromosomes = "",
         extract: Extract = None,
         exclude: Exclude = None,
+        pheno: OptionalPhenotypes = "",
+        covar: OptionalCovariates = "",
         keep: Keep = None,
         remove: Remove = None,
         people_as: PeopleAs = "",
@@ -46,14 +46,14 @@ def _command(kind: str) -> Callable[..., Any]:
         resume: Resume = False,
         json: Json = False,
     ) -> None:
-        flags = locals()
-        with runs.run(federation, flags) as session:
+        with runs.run(federation, locals()) as session:
             getattr(session.client, kind)(pheno, covariates=covar, **session.keywords)
-            runs.say_files(out)
+        runs.say_files(session, out)
 
+    command.__doc__ = summary
     return command
 
 
-freq = _command("freq")
-hardy = _command("hardy")
-missing = _command("missing")
+freq = _command("freq", "Allele frequencies, as plink2 --freq.")
+hardy = _command("hardy", "Hardy-Weinberg tests, as plink2 --hardy.")
+missing = _command("missing", "Missing calls per variant, as plink2 --missing.")

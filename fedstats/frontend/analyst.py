@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from fedstats.dataset import People
 from fedstats.errors import Failed
-from fedstats.frontend.backend import BackendFactory, Events, Place, no_events
+from fedstats.frontend.backend import BackendFactory, Events, no_events
 from fedstats.frontend.job import (
     Job,
     Names,
@@ -14,6 +14,7 @@ from fedstats.frontend.job import (
     VariantList,
     names_of,
     people_of,
+    place_of,
     seconds_of,
     variants_of,
 )
@@ -156,13 +157,13 @@ def _job(
         wait_seconds=seconds_of(common.get("wait", "2h")),
     )
     keep, remove = people_of(common.get("keep"), "--keep"), people_of(common.get("remove"), "--remove")
-    out = common.get("out")
+    place = place_of(common.get("out"), resume=common.get("resume", False))
     job = Job(
         request,
         People(keep, remove or frozenset()),
         variants_of(common.get("extract"), "--extract"),
         variants_of(common.get("exclude"), "--exclude"),
-        Place(None if out is None else Path(out), common.get("resume", False)),
+        place,
         common.get("command") or f"fedstats.{analysis}({', '.join(pheno)})",
     )
     return job, common.get("events", no_events)

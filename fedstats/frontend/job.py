@@ -1,5 +1,6 @@
 """Job: everything a run is given, from names and lists as an analyst writes them."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,33 @@ class Job:
     exclude: tuple[str, ...] | None = None
     place: Place = field(default_factory=Place)
     command: str = ""
+
+
+def place_of(out: str | Path | None, *, resume: bool) -> Place:
+    """Where files go; None keeps everything in memory.
+
+    Raises
+    ------
+    UsageError
+        Files could not be written there, or there is nothing to resume without a place.
+    """
+    if out is None:
+        if resume:
+            raise UsageError("--resume needs the --out of the run that it goes on with", code="BAD_OUT")
+        return Place()
+    path = Path(out)
+    if path.is_dir() or str(out).endswith("/"):
+        hint = f"Give a prefix in it, as in {path / 'run'}."
+        raise UsageError(f"--out {out} is a folder; it must be the prefix of files", code="BAD_OUT", hint=hint)
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out {out}: there is no folder {path.parent}", code="BAD_OUT", hint="Make it first, or choose another."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--out {out}: you may not write in {path.parent.absolute()}", code="BAD_OUT", hint="Choose another folder."
+        )
+    return Place(path, resume)
 
 
 def names_of(given: Names) -> tuple[str, ...]:
@@ -81,4 +109,6 @@ def _read(path: Path, flag: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise UsageError(f"{flag} {path}: {reason}", code="BAD_LIST") from None
+        raise UsageError(
+            f"{flag} {path}: {reason}", code="BAD_LIST", hint="Give a text file with one a line, or leave the flag out."
+        ) from None

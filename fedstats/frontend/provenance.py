@@ -21,13 +21,14 @@ from fedstats.study import Model
 class Outcome:
     """What a run has found besides its rows, gathered while it goes.
 
-    `people` has, by analysis, the accounting model and its counts; `filtered` variants by filter.
+    `people` has, by analysis, the accounting model and its counts; `filtered`, by analysis, variants by filter, summed
+    over groups of traits whose people differ.
     """
 
     preparation: Preparation
     people: dict[str, tuple[Model, PeopleCounts]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    filtered: Counter[str] = field(default_factory=Counter)
+    filtered: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -46,6 +47,15 @@ def people_record(model: Model, counts: PeopleCounts) -> dict[str, Any]:  # Any:
     return record
 
 
+def filter_rows(outcome: Outcome) -> list[tuple[str, int]]:
+    """What each filter took, in words, for log and report."""
+    return [
+        (f"filtered by --{name.replace('_', '-')} ({analysis})", count)
+        for analysis, taken in outcome.filtered.items()
+        for name, count in taken.items()
+    ]
+
+
 def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]:  # Any: JSON
     """Everything that OUT.run.json says."""
     told = backend.provenance()
@@ -60,13 +70,13 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "studies": [_study_record(prepared) for prepared in preparation.studies],
         "panel": {"variants": len(backend.panel), "left_out": preparation.left_out},
         "people": {analysis: people_record(*found) for analysis, found in outcome.people.items()},
-        "filtered": dict(outcome.filtered),
+        "filtered": {analysis: dict(taken) for analysis, taken in outcome.filtered.items()},
         "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],
         "nodes": list(told.nodes or backend.nodes),
         "catalogue": dict(told.people),
         "node_count": len(backend.nodes),
         "threshold": told.threshold,
-        "collusion": _collusion(told.threshold, len(backend.nodes), told.privacy),
+        "collusion": collusion(told.threshold, len(backend.nodes), told.privacy),
         **{name: value for name, value in asdict(told).items() if name not in ("nodes", "threshold", "people")},
         "seconds": round(outcome.seconds, 3),
     }
@@ -86,11 +96,14 @@ def _note_record(note: Note) -> dict[str, Any]:  # Any: JSON
     return {"code": note.code, "message": note.message, "warning": note.warning}
 
 
-def _collusion(threshold: int, nodes: int, privacy: str) -> str:
+def collusion(threshold: int, nodes: int, privacy: str) -> str:
     """What the run stands, in words; whoever has all sums but one has that one, too."""
     if privacy == "local":
         return "all data were in one process"
     if privacy == "plain":
         return "nothing is masked: the coordinator saw every node's sums"
     stood = max(0, min(threshold - 1, nodes - 2))
-    return f"up to {stood} nodes together with the coordinator learn no other node's sums"
+    if not stood:
+        return "the coordinator alone learns no node's sums; a node together with the coordinator does"
+    who = "any one node" if stood == 1 else f"any {stood} nodes"
+    return f"{who} together with the coordinator learn{'s' * (stood == 1)} no other node's sums"

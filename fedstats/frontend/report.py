@@ -1,5 +1,6 @@
 """What the report of a run says, from what the run has found."""
 
+import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from fedstats.documents import digest
 from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Prepared
-from fedstats.frontend.provenance import Outcome, people_record
+from fedstats.frontend.provenance import Outcome, collusion, filter_rows, people_record
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.results.associations import Associations
 from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
@@ -44,20 +45,36 @@ def report_content(
         version=fedstats.__version__,
         privacy=told.privacy,
         privacy_sentence=_PRIVACY.get(told.privacy, ""),
-        sites=_sites(backend, told),
+        sites=_sites(backend, told, outcome),
         people=_people(outcome),
         variants=_variants(backend, outcome),
         traits=tuple(traits),
         notices=_notices(backend, outcome),
-        costs=_costs(backend, told, outcome),
-        provenance=_provenance(told, outcome),
+        provenance=_provenance(backend, told, outcome),
         methods=tuple(_methods(prepared.study, len(backend.nodes)) for prepared in outcome.preparation.studies),
     )
 
 
-def _sites(backend: Backend, told: Provenance) -> Table:
-    people = [(node, told.people.get(node)) for node in backend.nodes]
-    return Table(("site", "people in its catalogue"), tuple(people), note="Catalogues round down to 100.")
+def _sites(backend: Backend, told: Provenance, outcome: Outcome) -> Table:
+    """A row a site: people, version, bytes."""
+    rows = [
+        (
+            node,
+            told.people.get(node),
+            told.versions.get(node),
+            told.bytes_sent.get(node),
+            told.bytes_received.get(node),
+        )
+        for node in backend.nodes
+    ]
+    columns = ("Site", "People, rounded down to 100", "fedstats", "Bytes to it", "Bytes from it")
+    known = [index for index in range(len(columns)) if any(row[index] is not None for row in rows)]
+    note = f"{outcome.seconds:.1f} seconds in all, {told.rounds:,} rounds with every site."
+    return Table(
+        tuple(columns[index] for index in known),
+        tuple(tuple(row[index] for index in known) for row in rows),
+        note=note if told.rounds else f"{outcome.seconds:.1f} seconds in all.",
+    )
 
 
 def _people(outcome: Outcome) -> tuple[tuple[str, int], ...]:
@@ -80,8 +97,11 @@ def _variants(backend: Backend, outcome: Outcome) -> tuple[tuple[str, int], ...]
     rows += [(f"left out by --{option}", count) for option, count in preparation.left_out.items()]
     chosen = preparation.studies[0].chosen
     rows += [(FALLEN[reason], count) for reason, count in chosen.counts().items()]
-    rows += [(f"filtered by --{name.replace('_', '-')}", count) for name, count in outcome.filtered.items()]
-    return (*rows, ("at every node", len(chosen.variants)))
+    rows.append(("at every node", len(chosen.variants)))
+    rows += [
+        (f"of these, REF and ALT are exchanged at {node}", count) for node, count in chosen.swapped.items() if count
+    ]
+    return (*rows, *filter_rows(outcome))
 
 
 def _trait(name: str, result: Associations, outcome: Outcome, sinks: Sinks) -> TraitReport:
@@ -108,18 +128,17 @@ def _notices(backend: Backend, outcome: Outcome) -> tuple[Notice, ...]:
     return (*banners, *(Notice(note.code.replace("_", " ").capitalize(), note.message) for note in warned))
 
 
-def _costs(backend: Backend, told: Provenance, outcome: Outcome) -> Table:
-    rows = [(node, told.bytes_sent.get(node), told.bytes_received.get(node)) for node in backend.nodes]
-    note = f"{outcome.seconds:.1f} seconds, {told.rounds} rounds."
-    return Table(("site", "bytes to it", "bytes from it"), tuple(rows), note=note)
-
-
-def _provenance(told: Provenance, outcome: Outcome) -> dict[str, str]:
+def _provenance(backend: Backend, told: Provenance, outcome: Outcome) -> dict[str, str]:
     values: dict[str, Any] = {"run": told.run, "roster": told.roster}  # Any: text or numbers
     values |= {f"plan of {analysis}": plan for analysis, plan in told.plans.items()}
     studies = outcome.preparation.studies
     values |= {f"study {prepared.study.analysis}": digest(prepared.study) for prepared in studies}
-    values |= {"nodes that open a pass": told.threshold} if told.threshold else {}
+    values["variant panel"] = backend.panel.digest()
+    if told.threshold:
+        nodes = len(backend.nodes)
+        values["threshold"] = f"{told.threshold} of {nodes} nodes open a pass"
+        values["collusion"] = collusion(told.threshold, nodes, told.privacy)
+    values |= {"python": platform.python_version()}
     return {name: str(value) for name, value in values.items() if value}
 
 

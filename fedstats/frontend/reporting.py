@@ -11,7 +11,7 @@ from fedstats.analyses.people_accounting import PeopleCounts
 from fedstats.frontend.backend import Backend, Event, Events
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation
-from fedstats.frontend.provenance import Outcome, people_record
+from fedstats.frontend.provenance import Outcome, collusion, filter_rows, people_record
 from fedstats.frontend.report import FALLEN, report_content
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.frontend.variants import fallen_columns
@@ -36,12 +36,19 @@ class Reporter:
     def __enter__(self) -> Self:
         for banner in self.backend.banners:
             self._line(banner)
-        self._line(f"Federation {self.backend.federation_name}: {', '.join(self.backend.nodes)}")
+        told = self.backend.provenance()
+        held = {node: told.people.get(node) for node in self.backend.nodes}
+        sites = [f"{node} ({people:,} people or more)" if people else node for node, people in held.items()]
+        self._line(f"Federation {self.backend.federation_name}: {', '.join(sites)}")
+        self._line(f"Privacy: {told.privacy}; {collusion(told.threshold, len(held), told.privacy)}")
+        if told.run:
+            self._line(f"Run: {told.run}")
+        self._line("")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._log is not None:
-            self._log.close(error)
+            self._log.__exit__(kind, error, at)
 
     def planned(self, preparation: Preparation) -> None:
         """Say what will be done."""
@@ -52,12 +59,17 @@ class Reporter:
         for prepared in preparation.studies:
             self._line(f"{prepared.study.analysis}: {len(prepared.chosen.variants):,} variants at every node")
             self._rows([(FALLEN[reason], count) for reason, count in prepared.chosen.counts().items()])
-            turned = [(f"turned at {node}", count) for node, count in prepared.chosen.swapped.items() if count]
+            turned = [
+                (f"with REF and ALT exchanged at {node}, turned", count)
+                for node, count in prepared.chosen.swapped.items()
+                if count
+            ]
             self._rows(turned)
         self.events(
             Event(
                 "plan",
                 {
+                    "run": self.backend.provenance().run,
                     "federation": self.backend.federation_name,
                     "nodes": list(self.backend.nodes),
                     "analyses": [prepared.study.analysis for prepared in preparation.studies],
@@ -73,11 +85,15 @@ class Reporter:
     def people(self, model: Model, counts: PeopleCounts) -> None:
         """Say who is in and why others are not."""
         record = people_record(model, counts)
-        self._line(f"People: {record['everyone']:,}")
         for trait, found in record["traits"].items():
             self._line(f"{trait}:")
-            reasons = {"trait missing": "trait_missing", "covariate missing": "covariate_missing", "in": "complete"}
-            self._rows([(said, found[name]) for said, name in reasons.items()])
+            reasons = {
+                "lack the trait": "trait_missing",
+                "have the trait and lack a covariate": "covariate_missing",
+                "are analysed": "complete",
+            }
+            known = [("people", record["everyone"]), *((said, found[name]) for said, name in reasons.items())]
+            self._rows(known)
 
     def fallen_out(self, preparation: Preparation) -> None:
         """Write OUT.variants.tsv.gz: chosen variants that are in no result, and why."""
@@ -95,19 +111,30 @@ class Reporter:
 
     def finished(self, results: Mapping[str, Result], sinks: Sinks, outcome: Outcome, record: dict[str, Any]) -> None:
         """Write OUT.run.json and the last lines of the log, and tell of every result."""
-        self._rows([(f"filtered by --{name.replace('_', '-')}", count) for name, count in outcome.filtered.items()])
+        self._rows(filter_rows(outcome))
+        self._line("")
         record["results"] = {}
         for name, result in results.items():
             told = _told(result)
             record["results"][name] = told
-            self._line(f"{name}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
+            self._line(f"{name}: {_in_words(result)}")
             paths = [str(path) for path in sinks.open[name].paths]
+            for path in paths:
+                self._line(f"  {Path(path).name}")
             self.events(Event("result", {"trait": name, "path": paths, **told}))
+        self._costs(record)
         out = self.job.place.out
         if out is not None:
             body = json.dumps(record, indent=2, sort_keys=True).encode()
             write_atomically(out.with_name(f"{out.name}.run.json"), body + b"\n")
             write_report(out, report_content(self.backend, self.job, outcome, results, sinks))
+
+    def _costs(self, record: Mapping[str, Any]) -> None:
+        """Say what a run has moved."""
+        sent, received = record["bytes_sent"], record["bytes_received"]
+        if sent:
+            self._line(f"Bytes in {record['rounds']:,} rounds:")
+            self._rows([(f"to {node}, {received.get(node, 0):,} from it", sent[node]) for node in sorted(sent)])
 
     def _line(self, text: str) -> None:
         if self._log is not None:
@@ -124,6 +151,15 @@ def _told(result: Result) -> dict[str, Any]:  # Any: JSON
         return {"rows": len(result)}
     summary = result.summary
     return {"rows": summary.rows, "status": dict(summary.status_counts), "lambda_gc": _finite(summary.lambda_gc)}
+
+
+def _in_words(result: Result) -> str:
+    """A result in the log."""
+    if not isinstance(result, Associations):
+        return f"{len(result):,} variants"
+    summary = result.summary
+    statuses = ", ".join(f"{count:,} {status}" for status, count in summary.status_counts.items())
+    return f"{summary.rows:,} variants ({statuses}), lambda GC {summary.lambda_gc:.4f}"
 
 
 def _finite(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """One run, from a job to results: plan, count people, compute, write. Independent of where the nodes are."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,10 +41,11 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
                 _compute(backend, prepared, sinks, outcome, reporter)
             reporter.fallen_out(preparation)
             sinks.finish()
-        outcome.seconds = time.monotonic() - started
-        record = run_record(backend, job, outcome)
-        results = {name: sink.result(record) for name, sink in sinks.open.items()}
-        reporter.finished(results, sinks, outcome, record)
+            outcome.seconds = time.monotonic() - started
+            record = run_record(backend, job, outcome)
+            results = {name: sink.result(record) for name, sink in sinks.open.items()}
+            # Tables without the record of how they came about are taken back, too.
+            reporter.finished(results, sinks, outcome, record)
     return results
 
 
@@ -104,6 +106,6 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             reporter.note(found)
         else:
             sinks.append(found.tables)
-            outcome.filtered.update(found.filtered)
+            outcome.filtered.setdefault(study.analysis, Counter()).update(found.filtered)
             progress.advance()
     progress.finish()

@@ -132,6 +132,8 @@ def _limits(request: Request) -> list[str]:
     faults = []
     if not 1 <= request.pass_variants <= LARGEST_PASS:
         faults.append(f"--pass-variants {request.pass_variants} is not between 1 and {LARGEST_PASS}")
+    if request.people_as:
+        faults.append("--people-as is not there yet; give the same traits and covariates, or --keep a list of people")
     if request.wait_seconds < 0:
         faults.append("--wait is negative")
     return faults

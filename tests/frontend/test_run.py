@@ -141,7 +141,7 @@ def test_filtered_variants_get_no_row_but_a_count(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "run.run.json").read_text())
     frequency = result["A1_FREQ"]
     assert ((frequency >= 0.2) & (frequency <= 0.8)).all()
-    assert len(result) + record["filtered"]["maf"] == record["studies"][0]["variants"]
+    assert len(result) + record["filtered"]["gwas/linear"]["maf"] == record["studies"][0]["variants"]
 
 
 def test_a_keep_list_restricts_people(tmp_path: Path) -> None:
