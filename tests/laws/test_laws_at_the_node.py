@@ -1,0 +1,105 @@
+"""Laws that need a node: every privacy setting gives the same bits, and a cohort that is too small is refused.
+
+Both run on every registered step by themselves, as the laws of arithmetic do.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import fedstats.analyses  # noqa: F401  # fills the table of steps
+from fedstats.cohort import Cohort
+from fedstats.dataset import Dataset
+from fedstats.errors import DisclosureRefused
+from fedstats.fixed_point import encode
+from fedstats.genotypes import PackedBlock
+from fedstats.privacy.conceal import Setting
+from fedstats.privacy.plain import Plain
+from fedstats.step import STEPS, to_arrays
+from fedstats.study import Floors
+from node_agent.egress import Job, release
+from tests.laws.examples import example
+from tests.laws.laws import LIMITS, Example
+from tests.security.driver import federation_of, plain_total, play_pass
+
+NAMES = sorted(STEPS)
+NODES = 3
+
+
+@pytest.fixture(params=NAMES)
+def found(request: pytest.FixtureRequest) -> Example:
+    return example(request.param, np.random.default_rng(11))
+
+
+def words_of(found: Example, people: np.ndarray) -> np.ndarray:
+    return encode(found.step(found.cohort.restrict(people), found.parameters), found.sizes, LIMITS)
+
+
+def test_every_setting_has_its_law() -> None:
+    assert {setting.value for setting in Setting} == {"plain", "masked"}
+
+
+def test_masked_sums_are_the_bits_of_plain_sums(found: Example) -> None:
+    node_of = np.random.default_rng(5).integers(0, NODES, len(found.cohort.people))
+    federation = federation_of(NODES)
+    blocks = {name: [words_of(found, node_of == i)] for i, name in enumerate(federation.parties)}
+
+    played = play_pass(federation, blocks)
+
+    assert np.array_equal(played.total, plain_total(blocks))
+    assert all(not np.array_equal(played.uploads[name][: len(b[0])], b[0]) for name, b in blocks.items() if len(b[0]))
+
+
+@dataclass
+class _Source:
+    """The example's block, whatever variants are asked for."""
+
+    found: Example
+    reads: list[int] = field(default_factory=list)
+
+    def block(self, variants: np.ndarray) -> PackedBlock:
+        self.reads.append(len(variants))
+        return self.found.cohort.block()
+
+
+def job_of(found: Example, cohort: Cohort) -> Job:
+    ids = np.array([str(number) for number in range(len(cohort.people))])
+    dataset = Dataset(ids, ids, np.zeros(len(ids), np.int8), {}, _Source(found))
+    variants = np.arange(len(found.cohort.block())) if found.step.genotypes else None
+    return Job(
+        authorise=lambda: None,
+        load=lambda: (dataset, cohort),
+        step=found.step,
+        model=found.model,
+        floors=Floors(min_people=60, min_arm=1, min_level=1, min_mac=1, min_carrier_nodes=1, parameters_per_person=1.0),
+        asks=((variants, to_arrays(found.parameters)),),
+        first_words=(0,),
+        conceal=Plain(),
+        transcript="ab" * 32,
+        node_index=0,
+    )
+
+
+def released(job: Job, recorded: list[bytes]) -> None:
+    release(job, 0, lambda calls: (call() for call in calls), lambda _, data: recorded.append(data))
+
+
+def test_a_cohort_below_the_floor_is_refused_and_nothing_is_recorded(found: Example) -> None:
+    few = found.cohort.rows[:59]
+    people = np.isin(np.arange(len(found.cohort.people)), few)
+
+    recorded: list[bytes] = []
+
+    with pytest.raises(DisclosureRefused, match="min_people"):
+        released(job_of(found, found.cohort.restrict(people)), recorded)
+
+    assert recorded == []
+
+
+def test_the_same_cohort_above_the_floor_is_answered(found: Example) -> None:
+    recorded: list[bytes] = []
+
+    released(job_of(found, found.cohort), recorded)
+
+    assert len(recorded) == 1
