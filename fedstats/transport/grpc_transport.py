@@ -89,7 +89,10 @@ class GrpcTransport:
         call = self._tried(node, lambda: getattr(stub, method)(to_wire(order)))
         with _Watch(call, self.deadlines.chunk_seconds) as watch:
             while True:
-                piece = self._tried(node, lambda: next(call, None))
+                try:
+                    piece = self._tried(node, lambda: next(call, None))
+                except NodeUnreachable as error:
+                    raise (_slow(self.peers[node], self.deadlines) if watch.timed_out else error) from None
                 if piece is None:
                     return
                 watch.progress()
@@ -164,12 +167,19 @@ def _away(code: grpc.StatusCode, details: str, peer: Peer) -> NodeUnreachable:
     return NodeUnreachable(f"nobody answers at {peer.address}", code="UNAVAILABLE", hint=hint, node=peer.name)
 
 
+def _slow(peer: Peer, deadlines: Deadlines) -> NodeUnreachable:
+    return NodeUnreachable(
+        f"connected, but has sent nothing for {deadlines.chunk_seconds:g} s", code="SLOW", node=peer.name
+    )
+
+
 class _Watch:
     """Cancels a stream on which nothing has come for too long."""
 
     def __init__(self, call: Any, seconds: float) -> None:  # Any: gRPC's call object has no public type
         self._call, self._seconds = call, seconds
         self._last = time.monotonic()
+        self.timed_out = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="stream watch", daemon=True)
 
@@ -188,5 +198,6 @@ class _Watch:
     def _look(self) -> None:
         while not self._over.wait(max(0.01, self._last + self._seconds - time.monotonic())):
             if time.monotonic() - self._last >= self._seconds:
+                self.timed_out = True
                 self._call.cancel()
                 return

@@ -28,7 +28,10 @@ FINAL_CODES = frozenset(
     {"CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID", "FOREIGN_CERTIFICATE", "NO_CARD", "CARD_NOT_IN_ROSTER"}
 )
 
-#: Told when a node's state changes: node, "waiting" or "back", and the last error.
+#: Code of NodeUnreachable where a node is connected and answers pings, but sends no bytes yet.
+SLOW = "SLOW"
+
+#: Told when a node's state changes: node, "waiting", "back" or "slow", and the last error.
 OnState = Callable[[str, str, NodeUnreachable | None], None]
 
 
@@ -105,7 +108,12 @@ class PatientTransport:
                 if offset < length:
                     raise NodeUnreachable("the bytes ended early", code="ENDED_EARLY", node=node)
             except NodeUnreachable as error:
-                attempt.failed(error)
+                if error.code == SLOW:
+                    # Pings are answered (else the connection would be gone): it computes, and is asked again.
+                    self.on_state(node, "slow", error)
+                    attempt.succeeded()
+                else:
+                    attempt.failed(error)
             finally:
                 self.traffic.add(node, sent=_size(order), calls=1)
         if offset != length:

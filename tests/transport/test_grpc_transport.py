@@ -213,10 +213,11 @@ def test_node_that_hangs_counts_as_away_after_the_deadline(wired: Wired) -> None
 
     with pytest.raises(NodeUnreachable, match="no answer in time"):
         transport.call("FI", "Describe", order(wired))
-    with pytest.raises(NodeUnreachable):
+    with pytest.raises(NodeUnreachable, match="sent nothing for") as slow:
         list(transport.fetch("FI", "Fetch", order(wired), 0))
 
     over.set()
+    assert slow.value.code == "SLOW"
     assert time.monotonic() - started < 4
 
 

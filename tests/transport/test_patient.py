@@ -144,6 +144,14 @@ def test_broken_byte_run_goes_on_where_it_stopped() -> None:
     assert line.offsets == [0, 3, 6]
 
 
+def test_slow_node_is_asked_again_without_counting_as_away() -> None:
+    line = Line(fails=3, error=NodeUnreachable("nothing yet", code="SLOW", node="FI"), data=b"0123456789", piece=0)
+    transport, clock = patient(line, wait_seconds=0)
+
+    assert b"".join(transport.fetch("FI", "Fetch", lambda offset: ORDER, 10)) == b"0123456789"
+    assert clock.pauses == []
+
+
 def test_byte_run_that_is_too_long_is_refused() -> None:
     transport, _ = patient(Line(data=b"0123456789"))
 
