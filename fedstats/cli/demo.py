@@ -105,15 +105,16 @@ def _show_loci(results: Mapping[str, Any], truth_file: Path) -> None:
         say(f"\n{trait}: lambda GC {result.lambda_gc:.3f}; top loci and what was planted within 250 kb")
         say("  locus            id          A1  beta     -log10 p   planted")
         planted = [line for line in truth if line["TRAIT"] == trait]
-        for row in result.top(6).iter_rows(named=True):
-            near = [p for p in planted if _is_near(p, row)]
-            told = ", ".join(f"{p['ID']} {float(p['BETA']):+.3f}" for p in near) or "-"
-            place = f"{row['CHROM']}:{row['POS']}"
-            say(f"  {place:<16} {row['ID']:<11} {row['A1']:<3} {row['BETA']:+.4f}  {row['LOG10P']:>8.2f}   {told}")
+        for locus in result.summary.top[:6]:
+            near = [line for line in planted if _is_near(line, locus)]
+            told = ", ".join(f"{line['ID']} {float(line['BETA']):+.3f}" for line in near) or "-"
+            place = f"{locus.chromosome}:{locus.position}"
+            effect = f"{locus.effect_allele:<3} {locus.beta:+.4f}  {locus.minus_log10_p:>8.2f}"
+            say(f"  {place:<16} {locus.name:<11} {effect}   {told}")
 
 
-def _is_near(planted: Mapping[str, str], row: Mapping[str, Any]) -> bool:
-    return planted["CHROM"] == str(row["CHROM"]) and abs(int(planted["POS"]) - int(row["POS"])) <= 250_000
+def _is_near(planted: Mapping[str, str], locus: Any) -> bool:
+    return planted["CHROM"] == locus.chromosome and abs(int(planted["POS"]) - locus.position) <= 250_000
 
 
 def _compare(results: Mapping[str, Any], files: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +36,15 @@ class AgentState:
 
 
 def start(sandbox: Sandbox, *, environment: Mapping[str, str] | None = None) -> None:
-    """Start every agent that is not running, each a process of its own session; returns when all are ready."""
-    for name in sandbox.nodes:
-        if process_of(sandbox, name) is None:
+    """Start every agent that is not running, each a process of its own session; returns when all are ready.
+
+    The first goes ahead: where no kernel was ever compiled on this machine it compiles them, and the others find them.
+    """
+    absent = [name for name in sandbox.nodes if process_of(sandbox, name) is None]
+    for names in (absent[:1], absent[1:]):
+        for name in names:
             start_one(sandbox, name, environment=environment)
+        wait_until_ready(sandbox, names)
     wait_until_ready(sandbox)
 
 
@@ -63,8 +68,8 @@ def start_one(sandbox: Sandbox, name: str, *, environment: Mapping[str, str] | N
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def wait_until_ready(sandbox: Sandbox, seconds: float = START_SECONDS) -> None:
-    """Wait until every agent answers ready.
+def wait_until_ready(sandbox: Sandbox, names: Iterable[str] | None = None, *, seconds: float = START_SECONDS) -> None:
+    """Wait until these agents, or all, answer ready.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def wait_until_ready(sandbox: Sandbox, seconds: float = START_SECONDS) -> None:
         An agent is not ready in time.
     """
     deadline = time.monotonic() + seconds
-    waiting = list(sandbox.nodes)
+    waiting = list(sandbox.nodes if names is None else names)
     while waiting:
         waiting = [name for name in waiting if not _is_ready(sandbox, name)]
         if waiting and time.monotonic() > deadline:
