@@ -114,7 +114,7 @@ def _show_loci(results: Mapping[str, Any], truth_file: Path) -> None:
 
 
 def _is_near(planted: Mapping[str, str], locus: Any) -> bool:
-    return planted["CHROM"] == locus.chromosome and abs(int(planted["POS"]) - locus.position) <= 250_000
+    return bool(planted["CHROM"] == locus.chromosome) and abs(int(planted["POS"]) - locus.position) <= 250_000
 
 
 def _compare(results: Mapping[str, Any], files: Path) -> None:
