@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from fedstats.cli.output import Show, events, say
@@ -119,6 +118,8 @@ def _is_near(planted: Mapping[str, str], locus: Any) -> bool:
 
 def _compare(results: Mapping[str, Any], files: Path) -> None:
     """The line that earns trust: the federation against one place that holds everything, in separate code."""
+    import numpy as np
+
     from fedstats.sandbox import pooled
 
     say("\nThe same analysis on pooled data, in separate float64 code:")

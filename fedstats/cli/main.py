@@ -53,10 +53,11 @@ def options(
 def run() -> NoReturn:
     """Run the command and end with its exit code; every error is one clear message."""
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_exit_code())
+    sys.exit(exit_code())
 
 
-def _exit_code() -> int:
+def exit_code() -> int:
+    """Run the command line of this process; its exit code."""
     try:
         # typer turns Ctrl-C into 130 unless the command has made an error of its own of it.
         code = app(standalone_mode=False) or 0

@@ -128,5 +128,5 @@ def _summary(result: Any) -> str:
 def say_files(session: Session, out: Path) -> None:
     """The files that a run wrote."""
     others = [path for ending in _OTHER_FILES if (path := out.with_name(out.name + ending)).is_file()]
-    for path in (*session.paths, *map(str, others)):
-        say(f"  {path}")
+    for written in (*session.paths, *map(str, others)):
+        say(f"  {written}")

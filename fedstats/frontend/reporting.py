@@ -30,7 +30,7 @@ class Reporter:
     def __init__(self, backend: Backend, job: Job, events: Events) -> None:
         self.backend, self.job, self.events = backend, job, events
         out = job.place.out
-        self._listed: Path | None = None
+        self._written: list[Path] = []
         self._log = None if out is None else RunLog(out, version=fedstats.__version__, command=job.command)
 
     def __enter__(self) -> Self:
@@ -102,12 +102,12 @@ class Reporter:
             return
         with TableWriter(out, "variants.tsv.gz") as writer:
             writer.append(fallen_columns(self.backend.panel, preparation.studies[0].chosen))
-        self._listed = writer.path
+        self._written.append(writer.path)
 
     def withdraw(self) -> None:
-        """Take back the list of what fell out: the tables that it belongs to are not there."""
-        if self._listed is not None:
-            self._listed.unlink(missing_ok=True)
+        """Take back what was written: the tables that it belongs to are not there."""
+        for path in self._written:
+            path.unlink(missing_ok=True)
 
     def finished(self, results: Mapping[str, Result], sinks: Sinks, outcome: Outcome, record: dict[str, Any]) -> None:
         """Write OUT.run.json and the last lines of the log, and tell of every result."""
@@ -115,19 +115,21 @@ class Reporter:
         self._line("")
         record["results"] = {}
         for name, result in results.items():
-            told = _told(result)
-            record["results"][name] = told
+            record["results"][name] = _told(result)
             self._line(f"{name}: {_in_words(result)}")
-            paths = [str(path) for path in sinks.open[name].paths]
-            for path in paths:
-                self._line(f"  {Path(path).name}")
-            self.events(Event("result", {"trait": name, "path": paths, **told}))
+            for table in sinks.open[name].paths:
+                self._line(f"  {table.name}")
         self._costs(record)
         out = self.job.place.out
         if out is not None:
             body = json.dumps(record, indent=2, sort_keys=True).encode()
-            write_atomically(out.with_name(f"{out.name}.run.json"), body + b"\n")
+            path = out.with_name(f"{out.name}.run.json")
+            write_atomically(path, body + b"\n")
+            self._written.append(path)
             write_report(out, report_content(self.backend, self.job, outcome, results, sinks))
+        for name, told in record["results"].items():
+            paths = [str(path) for path in sinks.open[name].paths]
+            self.events(Event("result", {"trait": name, "path": paths, **told}))
 
     def _costs(self, record: Mapping[str, Any]) -> None:
         """Say what a run has moved."""

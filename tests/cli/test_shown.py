@@ -1,0 +1,139 @@
+"""What commands show: the progress bar, lines of JSON, nodes, the floors that a split breaks."""
+
+import io
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fedstats.cli import nodes, output
+from fedstats.cli.progress_bar import ProgressBar, duration
+from fedstats.client import NodeReport
+from fedstats.errors import NodeUnreachable
+from fedstats.frontend.backend import Event
+from fedstats.wire.messages import Catalogue, DatasetEntry
+from tests.cli.command import Command
+
+
+def variants(done: int, total: int = 3000, name: str = "gwas/linear") -> Event:
+    return Event("pass", {"pass": name, "done": done, "total": total, "seconds_left": None})
+
+
+def shown_by(*events: Event) -> str:
+    """What a terminal of 120 columns has seen."""
+    seen = io.StringIO()
+    console = Console(file=seen, force_terminal=True, width=120, color_system=None)
+    with ProgressBar(console) as bar:
+        for event in events:
+            bar.show(event)
+            bar._bar.refresh()
+    return seen.getvalue()
+
+
+def test_the_bar_says_pass_step_variants_rate_and_time_left() -> None:
+    step = Event("pass", {"state": "asked", "pass": "0.1", "step": "linear_gwas/scan@1", "variants": 1500})
+
+    seen = shown_by(Event("plan"), variants(0), step, variants(1500))
+
+    assert "gwas/linear, scan" in seen
+    assert "1,500/3,000 variants" in seen
+    assert "/s" in seen
+    assert " left" in seen
+
+
+def test_a_line_stays_for_every_finished_pass() -> None:
+    seen = shown_by(
+        variants(0), variants(3000), variants(0, name="gwas/logistic"), variants(3000, name="gwas/logistic")
+    )
+
+    assert seen.count("gwas/linear: 3,000 variants in ") == 1
+    assert seen.count("gwas/logistic: 3,000 variants in ") == 1
+
+
+def test_a_node_that_goes_away_during_a_run_is_told_with_its_reason() -> None:
+    away = Event("node", {"node": "EE", "state": "waiting", "message": "nobody answers"})
+
+    assert "EE: waiting (nobody answers)" in shown_by(Event("plan"), away)
+    assert "planning: waiting for EE" in shown_by(away)
+
+
+def test_without_a_terminal_only_waiting_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.events(as_json=False) as show:
+        for event in (Event("plan"), variants(0), variants(3000), Event("node", {"node": "EE", "state": "back"})):
+            show(event)
+
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "fedstats: EE: back\n")
+
+
+def test_json_lines_of_many_threads_are_whole_and_carry_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    def tell(number: int) -> None:
+        for _ in range(50):
+            show(Event("pass", {"pass": f"{number}.0", "words": "x" * 500}))
+
+    with output.events(as_json=True) as show:
+        show(Event("plan", {"run": "r1"}))
+        threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    output.speak(as_json=False)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 401
+    assert {line["run"] for line in lines} == {"r1"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.83, "0.8 s"), (12.2, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def report(name: str, *traits: str, privacy: str = "masked") -> NodeReport:
+    dataset = DatasetEntry("biobank", 1200, "GRCh38", traits, ("age", "sex"))
+    catalogue = Catalogue(
+        node=name,
+        nonce="",
+        roster="",
+        versions={"fedstats": "0.1.0"},
+        protocol=1,
+        datasets=(dataset,),
+        policy={"privacy": privacy, "min_people": "100", "preset": ""},
+        budgets={"queries_left": "7"},
+        certificate_expires="2020-01-01T00:00:00+00:00",
+        ledger_head="",
+    )
+    return NodeReport(name, "127.0.0.1:7401", catalogue, seconds=0.012)
+
+
+def test_nodes_that_agree_stand_together(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [report("FI", "bmi", "t2d"), report("EE", "bmi", privacy="masked, plain")]
+    found.append(NodeReport("NO", "127.0.0.1:7403", error=NodeUnreachable("nobody answers", node="NO")))
+
+    nodes._show("demo", found, with_policy=False)
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "Federation demo: 3 nodes, 2 ready" in lines
+    assert "FI 127.0.0.1:7401 ready 12 ms 1,200+ 0.1.0 7 2020-01-01 soon" in lines
+    assert "NO 127.0.0.1:7403 away" in lines
+    assert "biobank GRCh38 traits bmi all" in lines
+    assert "biobank GRCh38 traits t2d FI" in lines
+    assert "privacy masked FI" in lines
+    assert "min_people 100 all" in lines
+
+
+def test_create_says_which_default_floors_the_split_breaks(fedstats: Command, pooled: Path, tmp_path: Path) -> None:
+    words = ("--bfile", pooled, "--pheno", f"{pooled}.pheno.tsv", "--covar", f"{pooled}.covar.tsv")
+    ended = fedstats("sandbox", "create", tmp_path / "box", *words, "--site-column", "site")
+
+    assert ended.code == 0
+    assert "Floors of the default policy that this split breaks" in ended.output
+    # 300 people in shares of 100, 130 and 70; 2 % of them are cases of b2.
+    assert "NO has 70 people, fewer than 100" in ended.output
+    assert "of b2, fewer than 20 in an arm" in ended.output
+    assert f"Next: fedstats sandbox up {tmp_path / 'box'} --detach" in ended.output
