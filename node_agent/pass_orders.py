@@ -21,8 +21,8 @@ from node_agent.records import PassRecord
 
 Asks = tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
 
-#: Most bytes of one pass: what a spool file may take.
-LARGEST_PASS_BYTES = 1 << 28
+#: Most bytes of one pass at one node (decision D1): what a spool file may take.
+LARGEST_PASS_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,8 @@ def _check_layout(order: PassOrder, read: ReadAsks) -> None:
             f"the layout of {order.step!r} is another one here; install one version of fedstats.", code="WRONG_LAYOUT"
         )
     if 8 * order.words > LARGEST_PASS_BYTES:
-        raise ProtocolRefused(f"a pass of {8 * order.words} bytes is too large.", code="PASS_TOO_LARGE")
+        raise ProtocolRefused(
+            f"a pass of {8 * order.words} bytes is too large, the limit at a node is {LARGEST_PASS_BYTES}; "
+            "ask for fewer variants with --pass-variants.",
+            code="PASS_TOO_LARGE",
+        )

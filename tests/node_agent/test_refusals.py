@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedstats.coordinator.splitting import LARGEST_PASS_WORDS
 from fedstats.documents import decode, digest
 from fedstats.errors import DisclosureRefused, Failed, FedstatsError, ProtocolRefused, Refused, UsageError
 from fedstats.identity.keys import generate_identity
@@ -27,6 +28,7 @@ from fedstats.wire.messages import (
     SurveyOrder,
 )
 from fedstats.wire.messages import PassStatus as Status
+from node_agent import pass_orders
 from node_agent.ledger import verify
 from node_agent.spool import Spool
 from tests.node_agent.driver import COUNTING, SCANNED, TEST_FLOORS, Driver, driven_locally, texts
@@ -476,6 +478,20 @@ def test_more_variants_than_the_plan_allows_in_a_pass_are_refused(driver: Driver
 
     with pytest.raises(ProtocolRefused, match="asks 12 variants, the plan says at most 8"):
         driver.open(order, blob)
+
+
+def test_more_than_64_mib_a_pass_are_refused(driver: Driver, monkeypatch: pytest.MonkeyPatch):
+    assert pass_orders.LARGEST_PASS_BYTES == 64 * 2**20 == 8 * LARGEST_PASS_WORDS
+    plan = driver.plan(privacy="masked")
+    driver.begin(plan)
+    order, blob = driver.order(plan, BLOCK)
+    monkeypatch.setattr(pass_orders, "LARGEST_PASS_BYTES", 8 * order.words - 1)
+
+    with pytest.raises(ProtocolRefused, match=rf"{8 * order.words} bytes is too large, the limit .* --pass-variants"):
+        driver.open(order, blob)
+
+    monkeypatch.setattr(pass_orders, "LARGEST_PASS_BYTES", 8 * order.words)
+    assert set(driver.open(order, blob)) == set(driver.names)
 
 
 # The lock on people
