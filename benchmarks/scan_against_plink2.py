@@ -142,24 +142,21 @@ def _machine() -> dict[str, object]:
 
 
 def _print(rows: list[dict[str, object]], arguments: argparse.Namespace) -> None:
-    print(
-        f"{arguments.samples:,} people x {arguments.variants:,} variants, {arguments.missing_rate:.1%} missing calls,"
-    )
-    print(f"3 agents over TLS, masked; {_machine()}")
-    print(
-        f"{'trait':<6} {'program':<9} {'wall s':>8} {'CPU s':>8} {'variants/s':>12} {'CPU ratio':>10} {'wall ratio':>11}"
-    )
+    size = f"{arguments.samples:,} people x {arguments.variants:,} variants"
+    print(f"{size}, {arguments.missing_rate:.1%} missing calls, 3 agents over TLS, masked; {_machine()}")
+    print(f"{'trait':<6} {'program':<9} {'wall s':>8} {'CPU s':>8} {'variants/s':>12} {'CPU':>8} {'wall':>8}")
     for row in rows:
         ours, theirs = (Timing(**row[name]) if row[name] else None for name in ("fedstats", "plink2"))  # type: ignore[arg-type]  # made from Timing above
         for name, timing in (("fedstats", ours), ("plink2", theirs)):
-            if timing is None:
-                print(f"{row['trait']:<6} {name:<9} is not installed")
-                continue
-            ratios = (f"{theirs.cpu / timing.cpu:.2f}x", f"{theirs.wall / timing.wall:.2f}x") if theirs else ("", "")
-            rate = f"{timing.rate(arguments.variants):,.0f}"
-            print(
-                f"{row['trait']:<6} {name:<9} {timing.wall:8.2f} {timing.cpu:8.2f} {rate:>12} {ratios[0]:>10} {ratios[1]:>11}"
-            )
+            print(f"{row['trait']:<6} {name:<9} {_line(timing, theirs, arguments.variants)}")
+
+
+def _line(timing: Timing | None, rival: Timing | None, variants: int) -> str:
+    """Seconds, rate, and how many times less than the rival's seconds these are."""
+    if timing is None:
+        return "is not installed"
+    ratios = (f"{rival.cpu / timing.cpu:.2f}x", f"{rival.wall / timing.wall:.2f}x") if rival else ("", "")
+    return f"{timing.wall:8.2f} {timing.cpu:8.2f} {timing.rate(variants):>12,.0f} {ratios[0]:>8} {ratios[1]:>8}"
 
 
 if __name__ == "__main__":
