@@ -1,17 +1,24 @@
 """−log10 of two-sided p-values, computed without ever forming a p-value that underflows."""
 
-from math import lgamma
+from math import gamma, pi, sqrt
 
 import numpy as np
 
 from fedstats.arrays import Counts, Reals
+from fedstats.kernels.error_function import log_erfc, scaled_erfc
+from fedstats.kernels.incomplete_beta import log_tails
 
 _LN10 = float(np.log(10.0))
-#: Below this p-value the logarithm is computed from a continued fraction; above, from the incomplete beta itself.
-_DIRECT = 1e-200
-#: Terms of the continued fraction: at such tails each halves the error or better; convergence is checked by tests.
-_MOST_TERMS = 400
-_TINY = 1e-300
+_LN2 = float(np.log(2.0))
+
+#: The expansion of t's tail is used where log(1 + t^2 / df) is at most this (it is a series in the 2 pi-th of it) ...
+_LARGEST_LOG = 1.0
+#: ... and from so many degrees of freedom on (it is also asymptotic in their number).
+_FEWEST_DEGREES = 20.0
+#: Terms of the expansion beyond the first; at those limits the last is 1e-15 of the first.
+_TERMS = 9
+#: Where df / 2 * log(1 + t^2 / df) is below this, p is near one, and its logarithm is that of one minus the rest.
+_NEAR_ONE = 0.05
 
 
 def log10_p_of_t(t: Reals, degrees_of_freedom: Reals | Counts) -> Reals:
@@ -19,80 +26,128 @@ def log10_p_of_t(t: Reals, degrees_of_freedom: Reals | Counts) -> Reals:
 
     Notes
     -----
-    p = I_x(df / 2, 1 / 2) with x = df / (df + t^2). Where p would underflow, log p comes from the
-    continued fraction of the incomplete beta function [1]_, with log x as −log1p(t^2 / df).
+    p = I_x(df / 2, 1 / 2) with x = df / (df + t^2). For common values it is a short sum of incomplete gamma functions
+    of half-integer order (Temme's expansion [1]_), of which the first is erfc; all of them are positive, and come with
+    the exponential taken out. For few degrees of freedom or t^2 above 1.7 df it is a continued fraction.
 
     References
     ----------
-    .. [1] Abramowitz and Stegun (1964), Handbook of Mathematical Functions, 26.5.8.
+    .. [1] Temme (1987), Incomplete Laplace integrals: uniform asymptotic expansion with application to the incomplete
+       beta function, SIAM Journal on Mathematical Analysis 18:1638.
     """
-    from scipy.special import betaincc  # where it is needed: importing it takes longer than most commands
-
     t, df = np.broadcast_arrays(np.asarray(t, np.float64), np.asarray(degrees_of_freedom, np.float64))
     known = np.isfinite(t) & (df > 0)
     square, df = np.where(known, t * t, 0.0), np.where(known, df, 1.0)
-    p = betaincc(0.5, df / 2, square / (df + square))
-    far = p < _DIRECT
-    log10_p = -np.log10(np.where(far, 1.0, p))
-    if far.any():
-        log10_p[far] = -_log_beta_tail(df[far] / 2, square[far] / df[far]) / _LN10
+    log_ratio = np.log1p(square / df)
+    common = (log_ratio <= _LARGEST_LOG) & (df >= _FEWEST_DEGREES)
+    log_p = np.empty_like(log_ratio)
+    log_p[common] = _log_common_tail(df[common], log_ratio[common])
+    rest = ~common
+    if rest.any():
+        log_p[rest] = _log_other_tail(df[rest], square[rest])
     # Adding zero turns the −0.0 of p = 1 into 0.
-    return np.where(known, log10_p + 0.0, np.nan)
+    return np.where(known, -log_p / _LN10 + 0.0, np.nan)
 
 
-def _log_beta_tail(a: Reals, ratio: Reals) -> Reals:
-    """Log of I_x(a, 1/2) at x = 1 / (1 + ratio), for small values."""
-    x = 1 / (1 + ratio)
-    log_front = -a * np.log1p(ratio) + 0.5 * np.log(ratio / (1 + ratio)) - np.log(a) - _log_beta_with_half(a)
-    return np.asarray(log_front + np.log(_continued_fraction(a, x)))
+def _series() -> list[float]:
+    """Coefficients of z^2n in sqrt(z / sinh z), by the recurrence for powers of a series (Knuth, 4.7)."""
+    inner, found = [1.0], [1.0]
+    for n in range(1, _TERMS + 1):
+        inner.append(inner[-1] / (2 * n * (2 * n + 1)))
+        found.append(sum((k * -0.5 - (n - k)) * inner[k] * found[n - k] for k in range(1, n + 1)) / n)
+    return found
 
 
-def _log_beta_with_half(a: Reals) -> Reals:
-    """Log of B(a, 1/2)."""
-    values, inverse = np.unique(a, return_inverse=True)
-    logs = [lgamma(v) + lgamma(0.5) - lgamma(v + 0.5) if v < 1e3 else _log_beta_asymptotic(v) for v in values.tolist()]
-    return np.array(logs)[inverse]
+_SERIES = _series()
 
 
-def _log_beta_asymptotic(a: float) -> float:
-    """Log of B(a, 1/2) for large a, where differences of lgamma lose digits (expansion of Γ(a + 1/2) / Γ(a))."""
-    ratio = -1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)
-    return float(0.5 * np.log(np.pi) - (0.5 * np.log(a) + ratio))
+def _log_common_tail(df: Reals, log_ratio: Reals) -> Reals:
+    """Log of p for many degrees of freedom.
+
+    Notes
+    -----
+    With y = -log x and T = df / 2 - 1/4, the integrand of the incomplete beta function is
+    exp(-T y) y^(-1/2) sqrt((y / 2) / sinh(y / 2)); each even power of y / 2 gives an incomplete gamma function of
+    order 2n + 1/2 at u = T y. The same sum at y = 0 is the whole.
+    """
+    scale = df / 2 - 0.25
+    u = scale * log_ratio
+    half = 1 / (2 * scale) ** 2
+    upper = sqrt(pi) * scaled_erfc(np.sqrt(u))
+    power = np.sqrt(u)
+    tail, whole, factor = upper.copy(), np.full_like(u, sqrt(pi)), np.ones_like(u)
+    for n in range(1, _terms_needed(df, log_ratio) + 1):
+        # Γ(s + 1, u) exp(u) = s Γ(s, u) exp(u) + u^s, twice.
+        for order in (2 * n - 1.5, 2 * n - 0.5):
+            upper = order * upper + power
+            power = power * u
+        factor = factor * half
+        tail += _SERIES[n] * factor * upper
+        whole += _SERIES[n] * gamma(2 * n + 0.5) * factor
+    log_p = np.log(tail / whole) - u
+    near = u < _NEAR_ONE
+    if near.any():
+        log_p[near] = np.log1p(-_lower_part(u[near], half[near], whole[near]))
+    return np.asarray(log_p)
 
 
-def _continued_fraction(a: Reals, x: Reals) -> Reals:
-    """The fraction of the incomplete beta function with b = 1/2, by Lentz's method."""
-    b = 0.5
-    c = np.ones_like(x)
-    d = 1 / (1 - (a + b) * x / (a + 1))
-    total = d
-    for m in range(1, _MOST_TERMS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        before = total
-        for term in (even, odd):
-            d = 1 / _away_from_zero(1 + term * d)
-            c = _away_from_zero(1 + term / c)
-            total = total * c * d
-        if np.array_equal(before, total):
-            break
-    return total
+def _terms_needed(df: Reals, log_ratio: Reals) -> int:
+    """Terms after which the expansion has all digits, for the hardest value of these."""
+    if not len(df):
+        return 0
+    ratio = max(float(log_ratio.max()) / (2 * pi), 1.6 * _TERMS / (pi * float(df.min()))) ** 2
+    return min(_TERMS, int(np.ceil(np.log(1e-17) / np.log(ratio))))
 
 
-def _away_from_zero(values: Reals) -> Reals:
-    return np.where(np.abs(values) < _TINY, _TINY, values)
+def _lower_part(u: Reals, half: Reals, whole: Reals) -> Reals:
+    """1 - p where it is small: the same sum of lower incomplete gamma functions, of which three terms are enough."""
+    total = np.zeros_like(u)
+    for n in range(3):
+        order = 2 * n + 0.5
+        term = u**order * np.exp(-u) / order
+        lower = term.copy()
+        for k in range(1, 8):
+            term = term * u / (order + k)
+            lower += term
+        total += _SERIES[n] * half**n * lower
+    return np.asarray(total / whole)
+
+
+def _log_other_tail(df: Reals, square: Reals) -> Reals:
+    """Log of p for few degrees of freedom or large t."""
+    one = np.full_like(df, 0.5)
+    tiny = square < 1e-280
+    square = np.where(tiny, 1.0, square)
+    log_p = log_tails(df / 2, one, df / (df + square), square / (df + square))[0]
+    return np.where(tiny, 0.0, log_p)
 
 
 def log10_p_of_z(z: Reals) -> Reals:
     """−log10 of the two-sided p-value of a standard normal statistic, NaN where z is."""
-    from scipy.special import log_ndtr  # as above
-
-    with np.errstate(invalid="ignore"):
-        return np.asarray(-(log_ndtr(-np.abs(z)) + np.log(2.0)) / _LN10 + 0.0)
+    size = np.abs(np.asarray(z, np.float64))
+    finite = np.isfinite(size)
+    log_p = log_erfc(np.where(finite, size, 0.0) / sqrt(2))
+    return np.where(finite, -log_p / _LN10 + 0.0, np.where(np.isnan(size), np.nan, np.inf))
 
 
 def p_of_f(f: float, between: int, within: int) -> float:
     """Upper tail of the F distribution."""
-    from scipy.special import fdtrc  # as above
+    if not f > 0:
+        return 1.0 if f <= 0 else float("nan")
+    a, b, ratio = np.array([within / 2]), np.array([between / 2]), between * f / within
+    x, y = np.array([1 / (1 + ratio)]), np.array([ratio / (1 + ratio)])
+    return float(np.exp(log_tails(a, b, x, y)[0][0]))
 
-    return float(fdtrc(between, within, f))
+
+def z_of_log10_p(log10_p: Reals) -> Reals:
+    """Size of the standard normal statistic with this −log10 of the two-sided p-value, shape of `log10_p`."""
+    log_p = -np.asarray(log10_p, np.float64) * _LN10
+    # Newton on log p, which is concave in z, from a start that is too high: it comes down without overshooting.
+    z = np.sqrt(-2 * log_p) + np.zeros_like(log_p)
+    for _ in range(60):
+        slope = -sqrt(2 / pi) / scaled_erfc(z / sqrt(2))
+        step = (log_erfc(z / sqrt(2)) - log_p) / slope
+        z = np.maximum(z - step, 0.0)
+        if not (np.abs(step) > 1e-15 * z).any():
+            break
+    return z

@@ -89,7 +89,8 @@ class Associations:
     def read(cls, path: str | Path, provenance: Mapping[str, Any] | None = None) -> "Associations":
         """The result in a Parquet file that a run wrote."""
         levels = [name for name, kind in columns_of("binary").items() if kind is Kind.LEVELS]
-        table = pq.read_table(path, read_dictionary=levels)
+        with pq.ParquetFile(path, read_dictionary=levels) as file:
+            table = file.read()
         about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         kind: TraitKind = "binary" if about.get("fedstats.kind") == "binary" else "quantitative"
         trait = about.get("fedstats.trait", Path(path).stem)

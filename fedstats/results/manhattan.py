@@ -1,33 +1,33 @@
 """The Manhattan plot, drawn from a summary: ten million variants cost as much as a hundred thousand."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedstats.results.drawing import (
+from fedstats.results.chart import (
     DARK,
     GENOME_WIDE,
     GREY,
-    INK,
     LIGHT,
     SIGNAL,
     SUGGESTIVE,
+    Chart,
+    Dots,
     Integers,
+    Name,
     Reals,
+    Rule,
     Scale,
-    canvas,
-    height_axis,
-    nothing_to_show,
+    Ticks,
+    at,
+    height_ticks,
+    round_steps,
     scale_for,
 )
 from fedstats.results.loci import Locus
 from fedstats.results.summary import Summary
 from fedstats.results.thinning import Points
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _WIDTH_INCHES, _HEIGHT_INCHES = 11.0, 4.0
 _AXIS_POINTS = (740.0, 235.0)  # width and height of the axes in typographic points, about
@@ -57,24 +57,33 @@ class Box:
     top: float
 
 
-def manhattan_figure(summary: Summary, title: str) -> "Figure":
+def manhattan_chart(summary: Summary, title: str) -> Chart:
     """−log10 P along the genome, with lines at 5e-8 and 1e-5 and the strongest loci named."""
-    figure, axes = canvas(title, width=_WIDTH_INCHES, height=_HEIGHT_INCHES)
     points = summary.points
     if not len(points):
-        nothing_to_show(axes)
-        return figure
+        return Chart(title, _WIDTH_INCHES, _HEIGHT_INCHES)
     highest = max(float(points.height.max()), GENOME_WIDE)
     scale = scale_for(highest)
     places = chromosome_places(points)
-    _scatter(axes, points, places, scale)
-    axes.axhline(_at(scale, GENOME_WIDE), color=GREY, linewidth=0.9, zorder=1)
-    axes.axhline(_at(scale, SUGGESTIVE), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    _chromosome_axis(axes, points, places)
-    height_axis(axes, highest, scale, "−log$_{10}$ $P$")
-    axes.set_ylim(0, _at(scale, highest) * 1.14)
-    _name_loci(axes, summary.top, points, places, scale)
-    return figure
+    marks, bend = height_ticks(highest, scale)
+    x_label, x_ticks = _chromosome_axis(points, places)
+    ceiling = at(scale, highest) * 1.14
+    thresholds = (Rule(at(scale, GENOME_WIDE), GREY, 0.9), Rule(at(scale, SUGGESTIVE), GREY, dashed=True))
+    return Chart(
+        title,
+        _WIDTH_INCHES,
+        _HEIGHT_INCHES,
+        x_limits=(-0.006, 1.006),
+        y_limits=(0.0, ceiling),
+        x_label=x_label,
+        y_label="−log₁₀ P",
+        x_ticks=x_ticks,
+        y_ticks=marks,
+        x_marks=len(places) == 1,
+        dots=_dots(points, places, scale),
+        rules=(*bend, *thresholds),
+        names=tuple(_names(summary.top, points, places, scale, ceiling)),
+    )
 
 
 def chromosome_order(names: tuple[str, ...]) -> list[int]:
@@ -100,10 +109,6 @@ def chromosome_places(points: Points) -> dict[int, Place]:
     return places
 
 
-def _at(scale: Scale, height: float) -> float:
-    return float(scale(np.array(height)))
-
-
 def _along(points: Points, places: dict[int, Place], chromosome: Integers, position: Integers) -> Reals:
     """Place of variants on the axis, shape of `position`."""
     count = len(points.chromosomes)
@@ -114,77 +119,58 @@ def _along(points: Points, places: dict[int, Place], chromosome: Integers, posit
     return along
 
 
-def _scatter(axes: "Axes", points: Points, places: dict[int, Place], scale: Scale) -> None:
+def _dots(points: Points, places: dict[int, Place], scale: Scale) -> tuple[Dots, ...]:
+    """Chromosomes in two colours by turns, and what is genome-wide significant in a third, larger."""
     along, height = _along(points, places, points.chromosome, points.position), scale(points.height)
     rank = np.zeros(len(points.chromosomes), np.int64)
     rank[list(places)] = np.arange(len(places))
     odd = rank[points.chromosome] % 2 == 1
     strong = points.height >= GENOME_WIDE
-    for chosen, colour, size in ((~odd & ~strong, DARK, 4.5), (odd & ~strong, LIGHT, 4.5), (strong, SIGNAL, 9.0)):
-        axes.scatter(along[chosen], height[chosen], s=size, color=colour, linewidths=0, rasterized=True, zorder=2)
-    axes.set_xlim(-0.006, 1.006)
+    groups = ((~odd & ~strong, DARK, 2.1), (odd & ~strong, LIGHT, 2.1), (strong, SIGNAL, 3.0))
+    return tuple(Dots(along[chosen], height[chosen], diameter, colour) for chosen, colour, diameter in groups)
 
 
-def _chromosome_axis(axes: "Axes", points: Points, places: dict[int, Place]) -> None:
+def _chromosome_axis(points: Points, places: dict[int, Place]) -> tuple[str, Ticks]:
     """A label under each chromosome; labels that would touch take turns on two lines."""
     if len(places) == 1:
-        _megabase_axis(axes, points, next(iter(places)))
-        return
-    middles, labels, previous_end = [], [], -1.0
+        return _megabase_axis(points, next(iter(places)))
+    found, previous_end = [], -1.0
     for index, place in places.items():
         middle = place.start + place.width / 2
         half = len(points.chromosomes[index]) * 5.5 / 2 / _AXIS_POINTS[0]
         lower = middle - half < previous_end
-        middles.append(middle)
-        labels.append("\n" * lower + points.chromosomes[index])
+        found.append((middle, "\n" * lower + points.chromosomes[index]))
         previous_end = -1.0 if lower else middle + half
-    axes.set_xticks(middles, labels)
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("Chromosome", fontsize=9, color=INK)
+    return "Chromosome", tuple(found)
 
 
-def _megabase_axis(axes: "Axes", points: Points, index: int) -> None:
+def _megabase_axis(points: Points, index: int) -> tuple[str, Ticks]:
     """Positions, when there is only one chromosome."""
-    from matplotlib.ticker import MaxNLocator
-
-    ticks = np.array(MaxNLocator(nbins=10).tick_values(0, points.lengths[index] / 1e6), np.float64)
-    inside = ticks[ticks <= points.lengths[index] / 1e6]
-    axes.set_xticks(inside * 1e6 / points.lengths[index], [f"{tick:g}" for tick in inside])
-    axes.set_xlabel(f"Position on chromosome {points.chromosomes[index]} (Mb)", fontsize=9, color=INK)
+    length = points.lengths[index] / 1e6
+    marks = tuple((mark / length, f"{mark:g}") for mark in round_steps(length, 10))
+    return f"Position on chromosome {points.chromosomes[index]} (Mb)", marks
 
 
-def _name_loci(axes: "Axes", top: tuple[Locus, ...], points: Points, places: dict[int, Place], scale: Scale) -> None:
-    """Write the names of the strongest loci above them, strongest first; one without room stays unnamed."""
-    from matplotlib.patheffects import withStroke
-
-    ceiling = axes.get_ylim()[1]
+def _names(
+    top: tuple[Locus, ...], points: Points, places: dict[int, Place], scale: Scale, ceiling: float
+) -> Iterator[Name]:
+    """The names of the strongest loci above them, strongest first; one without room stays unnamed."""
     named = [locus for locus in top if locus.minus_log10_p >= SUGGESTIVE][:_NAMED_LOCI]
     dots = [_dot(locus, points, places, scale, ceiling) for locus in named]
     taken = [Box(x - _DOT[0], x + _DOT[0], y - _DOT[1], y + _DOT[1]) for x, y in dots]
     for locus, (across, height) in zip(named, dots, strict=True):
         box = _free_box(locus.label, across, height, taken)
-        if box is None:
-            continue
-        taken.append(box)
-        axes.annotate(
-            locus.label,
-            (across, height * ceiling),
-            ((box.left + box.right) / 2, box.bottom * ceiling),
-            ha="center",
-            va="bottom",
-            fontsize=_LETTER_POINTS,
-            color=INK,
-            parse_math=False,
-            path_effects=[withStroke(linewidth=1.5, foreground="white")],
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
-        )
+        if box is not None:
+            taken.append(box)
+            middle = (box.left + box.right) / 2
+            yield Name(locus.label, across, height * ceiling, middle, box.bottom * ceiling)
 
 
 def _dot(locus: Locus, points: Points, places: dict[int, Place], scale: Scale, ceiling: float) -> tuple[float, float]:
     """Where a locus stands, as parts of the axes."""
     index = np.array([points.chromosomes.index(locus.chromosome)])
     across = _along(points, places, index, np.array([locus.position]))[0]
-    return float(across), _at(scale, locus.minus_log10_p) / ceiling
+    return float(across), at(scale, locus.minus_log10_p) / ceiling
 
 
 def _free_box(label: str, across: float, height: float, taken: list[Box]) -> Box | None:

@@ -1,64 +1,75 @@
 """The quantile-quantile plot of −log10 P, drawn from a summary."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from scipy import special
 
-from fedstats.results.drawing import (
+from fedstats.kernels.incomplete_beta import quantile
+from fedstats.results.chart import (
     DARK,
-    GREY,
-    INK,
     PALE,
+    Band,
+    Chart,
+    Dots,
     Reals,
-    canvas,
-    height_axis,
-    nothing_to_show,
+    at,
+    height_ticks,
+    round_steps,
     scale_for,
+    ticks,
 )
-from fedstats.results.summary import QuantilePoints, Summary
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from fedstats.results.summary import Summary
 
 _SIZE_INCHES = 4.4
-_BAND = 0.95
+#: Standard normal quantile of the upper end of the band, which holds 95 %.
+_UPPER, _TAIL = 1.959963984540054, 0.025
+#: Points of the edges of the band; between them they are straight.
+_BAND_POINTS = 150
 
 
-def qq_figure(summary: Summary, title: str) -> "Figure":
+def qq_chart(summary: Summary, title: str) -> Chart:
     """Observed against expected −log10 P, with the 95 % band that independent uniform P values would keep to."""
-    figure, axes = canvas(title, width=_SIZE_INCHES, height=_SIZE_INCHES)
     quantiles = summary.quantiles
     if not quantiles.variants:
-        nothing_to_show(axes)
-        return figure
-    low, high = band(quantiles)
+        return Chart(title, _SIZE_INCHES, _SIZE_INCHES)
     end = float(quantiles.expected.max())
     highest = max(float(quantiles.observed.max()), end)
     scale = scale_for(highest)
-    axes.fill_between(quantiles.expected, scale(low), scale(high), color=PALE, linewidth=0, zorder=0)
-    axes.plot([0, end], [0, end], color=GREY, linewidth=0.9, zorder=1)
-    axes.scatter(quantiles.expected, scale(quantiles.observed), s=8, color=DARK, linewidths=0, zorder=2)
-    axes.set_xlabel("Expected −log$_{10}$ $P$", fontsize=9, color=INK)
-    axes.set_xlim(0, end * 1.03)
-    height_axis(axes, highest, scale, "Observed −log$_{10}$ $P$")
-    axes.set_ylim(0, float(scale(np.array(highest))) * 1.06)
-    axes.text(0.04, 0.97, _inflation(summary), transform=axes.transAxes, va="top", fontsize=9, color=INK)
-    return figure
+    marks, bend = height_ticks(highest, scale)
+    chosen = _spread(len(quantiles.rank))
+    low, high = band(quantiles.variants, quantiles.rank[chosen].astype(np.float64))
+    return Chart(
+        title,
+        _SIZE_INCHES,
+        _SIZE_INCHES,
+        x_limits=(0.0, end * 1.03),
+        y_limits=(0.0, at(scale, highest) * 1.06),
+        x_label="Expected −log₁₀ P",
+        y_label="Observed −log₁₀ P",
+        x_ticks=ticks(round_steps(end, 6)),
+        y_ticks=marks,
+        dots=(Dots(quantiles.expected, scale(quantiles.observed), 2.8, DARK),),
+        rules=bend,
+        band=Band(quantiles.expected[chosen], scale(low), scale(high), PALE),
+        diagonal=(end, end),
+        note=_inflation(summary),
+    )
 
 
-def band(quantiles: QuantilePoints) -> tuple[Reals, Reals]:
+def _spread(points: int) -> np.ndarray:
+    """Positions of some of the points, the first ranks, which move most, among them."""
+    spaced = np.linspace(0, points - 1, min(points, _BAND_POINTS)).astype(np.int64)
+    return np.unique(np.concatenate([np.arange(min(points, 50)), spaced]))
+
+
+def band(variants: int, ranks: Reals) -> tuple[Reals, Reals]:
     """Lower and upper end of −log10 P at each rank: the r-th of n uniform values is Beta(r, n − r + 1)."""
-    ranks = quantiles.rank.astype(np.float64)
-    above = quantiles.variants - ranks + 1.0
-    tail = (1.0 - _BAND) / 2.0
-    low = -np.log10(special.betaincinv(ranks, above, 1.0 - tail))
-    high = -np.log10(special.betaincinv(ranks, above, tail))
+    above = variants - ranks + 1.0
+    low = -np.log10(quantile(1 - _TAIL, ranks, above, _UPPER))
+    high = -np.log10(quantile(_TAIL, ranks, above, -_UPPER))
     return low, high
 
 
-def _inflation(summary: Summary) -> str:
-    lines = [f"$\\lambda_{{\\mathrm{{GC}}}}$ = {summary.lambda_gc:.3f}"]
+def _inflation(summary: Summary) -> tuple[str, ...]:
+    lines = [f"λ GC = {summary.lambda_gc:.3f}"]
     if np.isfinite(summary.lambda_1000):
-        lines.append(f"$\\lambda_{{1000}}$ = {summary.lambda_1000:.3f}")
-    return "\n".join([*lines, f"{summary.quantiles.variants:,} variants"])
+        lines.append(f"λ 1000 = {summary.lambda_1000:.3f}")
+    return (*lines, f"{summary.quantiles.variants:,} variants")

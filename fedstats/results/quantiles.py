@@ -2,7 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+
+from fedstats.kernels.tails import z_of_log10_p
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -16,7 +17,7 @@ _BIN = 5e-6
 #: −log10 P beyond this is counted in the last bin; 1e6 would need a chi-square of 4.6 million.
 _LARGEST = 1e6
 #: Median of the chi-square distribution with one degree of freedom.
-CHI_SQUARE_MEDIAN = float(special.chdtri(1, 0.5))
+CHI_SQUARE_MEDIAN = 0.45493642311957275
 
 
 class OrderStatistics:
@@ -61,8 +62,7 @@ class OrderStatistics:
 
 def chi_square(minus_log10_p: Reals) -> Reals:
     """Chi-square with one degree of freedom whose upper tail is P, without forming P."""
-    quantile: Reals = special.ndtri_exp(-np.asarray(minus_log10_p, np.float64) * np.log(10.0) - np.log(2.0))
-    return np.square(quantile)
+    return np.square(z_of_log10_p(minus_log10_p))
 
 
 def genomic_inflation(statistics: OrderStatistics) -> float:

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from fedstats.results.plots import manhattan_svg, qq_svg
 from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
 from fedstats.results.report_parts import Cell, facts, figure, paragraph, section, shown, table
 from fedstats.results.report_style import STYLE
@@ -106,8 +107,6 @@ def _trait_facts(summary: Summary) -> dict[str, Cell]:
 
 
 def _manhattan(trait: TraitReport) -> str:
-    from fedstats.results.plots import manhattan_figure, png_data_uri
-
     summary = trait.summary
     best = "No variant could be tested."
     if summary.top:
@@ -117,27 +116,17 @@ def _manhattan(trait: TraitReport) -> str:
         "P values along the genome; lines at 5e-8 (genome-wide) and 1e-5 (suggestive). "
         f"{summary.ok_rows:,} variants; where dots would hide each other, some are left out."
     )
-    return figure(
-        png_data_uri(manhattan_figure(summary, "")),
-        alternative=f"Manhattan plot of {trait.name}. {best}",
-        caption=caption,
-        width=1100,
-        height=400,
-    )
+    return figure(manhattan_svg(summary, f"Manhattan plot of {trait.name}. {best}"), caption)
 
 
 def _qq(trait: TraitReport) -> str:
-    from fedstats.results.plots import png_data_uri, qq_figure
-
     summary = trait.summary
-    return figure(
-        png_data_uri(qq_figure(summary, "")),
-        alternative=f"Quantile-quantile plot of {trait.name}; lambda GC is {summary.lambda_gc:.3f}.",
-        caption=f"Observed against expected P, variants with a minor allele count of at least {MINOR_ALLELE_COUNT}; "
-        "the band holds 95 % of independent tests without association.",
-        width=440,
-        height=440,
+    caption = (
+        f"Observed against expected P, variants with a minor allele count of at least {MINOR_ALLELE_COUNT}; "
+        "the band holds 95 % of independent tests without association."
     )
+    description = f"Quantile-quantile plot of {trait.name}; lambda GC is {summary.lambda_gc:.3f}."
+    return figure(qq_svg(summary, description), caption)
 
 
 def _status(summary: Summary) -> str:

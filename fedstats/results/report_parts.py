@@ -56,12 +56,9 @@ def facts(items: Mapping[str, Cell]) -> str:
     return f'<dl class="facts">{pairs}</dl>\n'
 
 
-def figure(source: str, *, alternative: str, caption: str, width: int, height: int) -> str:
-    """A picture with its text for those who do not see it; `source` is a data URI."""
-    return (
-        f'<figure><img src="{escape(source, quote=True)}" alt="{escape(alternative, quote=True)}" '
-        f'width="{width}" height="{height}"><figcaption>{escape(caption)}</figcaption></figure>\n'
-    )
+def figure(picture: str, caption: str) -> str:
+    """A picture, as HTML that says itself what it shows, over its caption."""
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
 def section(name: str, title: str, body: str) -> str:

@@ -53,9 +53,9 @@ tr > :last-child { padding-right: 0; }
   font-size: .85em; white-space: normal;
   overflow-wrap: anywhere; }
 figcaption { margin-top: .4rem; } figure { margin: 1rem 0; overflow-x: auto; }
-figure img { display: block; max-width: 100%; height: auto; background: #fff;
+figure svg { display: block; max-width: 100%; height: auto; background: #fff; font-family: inherit;
   border: 1px solid var(--line); border-radius: 4px; }
-section > figure img { min-width: 44rem; }
+section > figure svg { min-width: 44rem; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem 3rem; align-items: flex-start; }
 .pair > figure { flex: 0 1 26rem; } .pair > div { flex: 1 1 20rem; min-width: 0; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
@@ -63,7 +63,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --paper: #fff; --panel: #fff; --accent: #1f4e79;
   --grave: #9a3412; --grave-paper: #fff; --note-paper: #fff; } body { font-size: 10pt; } nav, .skip { display: none; }
   main, header.top, footer { max-width: none; padding: 0; } .scroll, figure { overflow: visible; }
-  section > figure img { min-width: 0; } a { color: inherit; }
+  section > figure svg { min-width: 0; } a { color: inherit; }
   h2, h3 { break-after: avoid; } figure, tr, .notice { break-inside: avoid; } table { font-size: 8.5pt; }
   .notice { border: 1px solid #999; border-left-width: 4px; } }
 """

@@ -1,10 +1,11 @@
 from decimal import Decimal, localcontext
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
 
-from fedstats.kernels.tails import log10_p_of_t, log10_p_of_z, p_of_f
+from fedstats.kernels.tails import log10_p_of_t, log10_p_of_z, p_of_f, z_of_log10_p
 
 
 def log10_p_exactly(t: float, df: int) -> float:
@@ -47,6 +48,50 @@ def test_log_p_has_ten_digits_down_to_any_size(t: float, df: int) -> None:
     found = log10_p_of_t(np.array([t]), np.array([df]))[0]
 
     assert found == pytest.approx(log10_p_exactly(t, df), rel=1e-10)
+
+
+def log10_p_by_quadrature(t: float, df: int) -> float:
+    """The same for any t and df: the integral of exp(-a y) (1 - exp(-y))^(-1/2) from log(1 + t^2 / df) on."""
+    with mpmath.workdps(30):
+        a, start = mpmath.mpf(df) / 2, mpmath.log1p(mpmath.mpf(t) ** 2 / df)
+
+        def integral(ends: list[mpmath.mpf]) -> mpmath.mpf:
+            return mpmath.quad(lambda y: mpmath.exp(-a * (y - start)) / mpmath.sqrt(-mpmath.expm1(-y)), ends)
+
+        if a * start < 1:  # p is near one: from the other end, with y = s^2, where the root is no pole
+            below = mpmath.quad(
+                lambda s: 2 * s * mpmath.exp(-a * s * s) / mpmath.sqrt(-mpmath.expm1(-s * s)), [0, mpmath.sqrt(start)]
+            )
+            return float(-mpmath.log1p(-below / mpmath.beta(a, 0.5)) / mpmath.log(10))
+        above = integral([start + piece / a for piece in (0, 0.1, 1, 5, 20, 60, 140)])
+        return float((a * start - mpmath.log(above / mpmath.beta(a, 0.5))) / mpmath.log(10))
+
+
+@pytest.mark.parametrize("df", [1, 5, 19, 20, 21, 60, 400, 10_000, 2_000_000])
+def test_log_p_has_twelve_digits_in_every_branch(df: int) -> None:
+    t = [1e-6, 0.01, 0.2, 0.31, 0.33, 1.0, 2.5, 6.0, 20.0, 90.0, 132.0, 900.0]
+
+    found = log10_p_of_t(np.array(t), np.array(df))
+
+    np.testing.assert_allclose(found, [log10_p_by_quadrature(value, df) for value in t], rtol=1e-12)
+
+
+@pytest.mark.parametrize("z", [1e-9, 0.01, 0.35, 0.36, 1.0, 8.0, 68.0, 3000.0])
+def test_normal_p_has_fourteen_digits_and_an_inverse(z: float) -> None:
+    with mpmath.workdps(30):
+        exact = float(-mpmath.log10(mpmath.erfc(mpmath.mpf(z) / mpmath.sqrt(2))))
+
+    assert log10_p_of_z(np.array([z]))[0] == pytest.approx(exact, rel=1e-14)
+    assert z_of_log10_p(np.array([exact]))[0] == pytest.approx(z, rel=1e-14)
+
+
+def test_one_strong_value_does_not_change_the_others() -> None:
+    t = np.array([0.5, 3.0, 5.0])
+
+    alone, beside = log10_p_of_t(t, np.array(9000)), log10_p_of_t(np.append(t, 120.0), np.array(9000))
+
+    # More terms are taken where one value needs them; they add nothing to the others.
+    np.testing.assert_allclose(beside[:3], alone, rtol=1e-15)
 
 
 def test_exact_series_is_the_known_distribution() -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from scipy import stats
 
 from fedstats.errors import UsageError
 from fedstats.results.associations import Associations
-from fedstats.results.drawing import GENOME_WIDE, SIGNAL, scale_for
-from fedstats.results.manhattan import chromosome_order, chromosome_places, manhattan_figure
-from fedstats.results.plots import png_data_uri, qq_figure
+from fedstats.results.chart import GENOME_WIDE, SIGNAL, round_steps, scale_for
+from fedstats.results.manhattan import chromosome_order, chromosome_places, manhattan_chart
+from fedstats.results.plots import manhattan_figure, manhattan_svg, qq_figure, qq_svg
 from fedstats.results.quantile_plot import band
 from tests.results.rows import cut, needs_data, plink_rows, random_rows
 
@@ -105,15 +106,17 @@ def test_a_name_with_dollar_signs_is_not_taken_for_mathematics():
     assert figure.axes[0].get_title(loc="left") == "dose_$mg$"
 
 
-def test_band_holds_ninety_five_percent_of_uniform_order_statistics():
-    quantiles = a_result(5000).summary.quantiles
-    low, high = band(quantiles)
+@pytest.mark.parametrize("variants", [5, 5000, 10_000_000])
+def test_band_holds_ninety_five_percent_of_uniform_order_statistics(variants):
+    ranks = np.unique(np.clip(np.logspace(0, np.log10(variants), 60).round(), 1, variants))
+    low, high = band(variants, ranks)
 
-    inside = stats.beta.cdf(10**-low, quantiles.rank, quantiles.variants - quantiles.rank + 1) - stats.beta.cdf(
-        10**-high, quantiles.rank, quantiles.variants - quantiles.rank + 1
-    )
+    uniform = stats.beta(ranks, variants - ranks + 1)
+    inside = uniform.cdf(10**-low) - uniform.cdf(10**-high)
 
-    np.testing.assert_allclose(inside, 0.95, rtol=1e-9)
+    # A picture: from rank 100 on the quantiles are approximate, and their coverage is right to 1e-4.
+    np.testing.assert_allclose(inside, 0.95, rtol=1e-4)
+    np.testing.assert_allclose(inside[np.minimum(ranks, variants - ranks + 1) <= 100], 0.95, rtol=1e-9)
 
 
 @pytest.mark.parametrize("draw", [manhattan_figure, qq_figure])
@@ -139,13 +142,49 @@ def test_one_chromosome_has_an_axis_in_megabases():
 def test_the_same_summary_is_the_same_picture():
     summary = a_result(500).summary
 
-    assert png_data_uri(manhattan_figure(summary, "q1")) == png_data_uri(manhattan_figure(summary, "q1"))
+    assert manhattan_svg(summary, "q1") == manhattan_svg(summary, "q1")
+
+
+def test_figure_and_page_show_the_same_chart():
+    summary = a_result(500).summary
+
+    chart, picture = manhattan_chart(summary, ""), manhattan_svg(summary, "")
+    axes = manhattan_figure(summary, "").axes[0]
+
+    shown = [label.strip() for _, label in (*chart.x_ticks, *chart.y_ticks)]
+    assert [text.get_text().strip() for text in (*axes.get_xticklabels(), *axes.get_yticklabels())] == shown
+    assert all(f">{label}</text>" in picture for label in shown)
+
+
+@pytest.mark.parametrize("draw", [manhattan_svg, qq_svg])
+def test_names_in_a_page_are_escaped(draw):
+    panel, rows = random_rows(200)
+    panel["ID"] = np.array(["<b>&" + name for name in panel["ID"]], object)
+    rows["LOG10P"][7] = 30.0
+    result = Associations.from_rows("q1", "quantitative", panel, [rows])
+
+    picture = ElementTree.fromstring(draw(result.summary, '<script>"&'))
+
+    assert picture.attrib["aria-label"] == '<script>"&'
+    assert {element.tag for element in picture.iter()} <= {"svg", "line", "text", "image", "polygon"}
+
+
+@pytest.mark.parametrize(
+    ("end", "most", "steps"),
+    [(7.3, 6, [0, 2, 4, 6]), (3.0, 6, [0, 0.5, 1, 1.5, 2, 2.5, 3]), (249.0, 10, [0, 50, 100, 150, 200]), (0.0, 6, [0])],
+)
+def test_ticks_are_multiples_of_a_round_step(end, most, steps):
+    assert round_steps(end, most) == pytest.approx(steps)
+
+
+def test_ticks_of_counts_are_whole():
+    assert round_steps(2.5, 6, whole=True) == [0, 1, 2]
 
 
 def test_writing_results_imports_no_plotting_and_no_data_frames():
     code = (
         "import sys, fedstats.results.association_writer, fedstats.results.report, fedstats.results.tables;"
-        "print(sorted({'matplotlib', 'polars', 'pandas', 'numba'} & set(sys.modules)))"
+        "print(sorted({'matplotlib', 'polars', 'pandas', 'scipy', 'numba'} & set(sys.modules)))"
     )
 
     root = Path(__file__).resolve().parents[2]

@@ -30,6 +30,9 @@ class Page(HTMLParser):
         if tag not in {"meta", "img", "link", "br"}:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
@@ -80,7 +83,7 @@ def test_every_text_is_escaped(tmp_path):
     )
 
     assert "script" not in [tag for tag, _ in page.tags]
-    assert all((attributes["src"] or "").startswith("data:") for tag, attributes in page.tags if tag == "img")
+    assert "img" not in [tag for tag, _ in page.tags]
 
 
 def test_nothing_is_fetched_from_anywhere(tmp_path):
@@ -104,7 +107,7 @@ def test_tags_are_closed_and_links_lead_somewhere(tmp_path):
 def test_pictures_have_text_for_those_who_do_not_see_them(tmp_path):
     page = written(tmp_path)
 
-    texts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    texts = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
     assert texts[0].startswith("Manhattan plot of q1. The strongest signal is rs17 ")
     assert texts[0].endswith("with P = 1e-350.")
     assert texts[1].startswith("Quantile-quantile plot of q1; lambda GC is ")
@@ -136,7 +139,7 @@ def test_a_trait_without_estimates_has_a_page(tmp_path):
 
     page = written(tmp_path, traits=(TraitReport("q1", "Linear.", result.summary),))
 
-    assert "No variant could be tested." in page.tags[[tag for tag, _ in page.tags].index("img")][1]["alt"]
+    assert "No variant could be tested." in page.tags[[tag for tag, _ in page.tags].index("svg")][1]["aria-label"]
 
 
 def test_the_same_content_is_the_same_page(tmp_path):

@@ -1,0 +1,88 @@
+"""Dots as a picture: many thousand points as one small PNG, made by numpy and zlib alone.
+
+Dots are discs with soft edges. The picture has a palette: for each colour, a few degrees of cover over nothing.
+"""
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+Reals = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
+#: Degrees of cover of a pixel by a dot.
+_DEGREES = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Discs:
+    """Dots of one colour ("#rrggbb"): centres from the upper left corner and one radius, all in pixels."""
+
+    x: Reals
+    y: Reals
+    radius: float
+    colour: str
+
+
+def png(width: int, height: int, discs: Sequence[Discs]) -> bytes:
+    """A picture of `width` x `height` pixels, transparent where no dot is; later dots lie above earlier ones."""
+    picture = np.zeros((height, width), np.uint8)
+    for number, group in enumerate(discs):
+        cover = _cover(width, height, group)
+        # Where two colours meet in one pixel, the one above wins unless it only grazes the pixel.
+        drawn = (cover > 0) & ((picture == 0) | (2 * cover >= _DEGREES))
+        picture[drawn] = number * _DEGREES + cover[drawn]
+    return _encoded(picture, [group.colour for group in discs])
+
+
+def png_data_uri(body: bytes) -> str:
+    """The picture as a URI that can stand in a page."""
+    return "data:image/png;base64," + base64.b64encode(body).decode("ascii")
+
+
+def _cover(width: int, height: int, discs: Discs) -> Bytes:
+    """To what degree the discs cover each pixel, about, shape (row, column); centres count to half a pixel."""
+    reach = int(np.ceil(discs.radius + 0.5))
+    # A margin, so that dots at the edge are cut off by the picture and need no tests.
+    margin = reach + 1
+    stride = width + 2 * margin
+    cover = np.zeros((height + 2 * margin) * stride, np.uint8)
+    inside = (discs.x > -reach) & (discs.x < width + reach) & (discs.y > -reach) & (discs.y < height + reach)
+    column, row = (np.floor(2 * values[inside]).astype(np.int64) for values in (discs.x, discs.y))
+    for half_x, half_y in product((0, 1), repeat=2):
+        chosen = (column & 1 == half_x) & (row & 1 == half_y)
+        centre = np.unique(((row[chosen] >> 1) + margin) * stride + (column[chosen] >> 1) + margin)
+        for dy, dx in product(range(-reach, reach + 1), repeat=2):
+            distance = np.hypot(dx + 0.25 - half_x / 2, dy + 0.25 - half_y / 2)
+            degree = round(_DEGREES * min(max(discs.radius + 0.5 - distance, 0.0), 1.0))
+            if degree:
+                at = centre + (dy * stride + dx)
+                cover[at] = np.maximum(cover[at], np.uint8(degree))
+    return cover.reshape(-1, stride)[margin : margin + height, margin : margin + width]
+
+
+def _encoded(picture: Bytes, colours: Sequence[str]) -> bytes:
+    """The PNG file of palette indices (ISO/IEC 15948); the same bytes for the same picture."""
+    height, width = picture.shape
+    palette = [bytes(3)] + [bytes.fromhex(colour[1:]) for colour in colours for _ in range(_DEGREES)]
+    alpha = [0] + [round(255 * (degree + 1) / _DEGREES) for _ in colours for degree in range(_DEGREES)]
+    lines = np.zeros((height, width + 1), np.uint8)  # each line begins with its filter, of which 0 is none
+    lines[:, 1:] = picture
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+        (b"PLTE", b"".join(palette)),
+        (b"tRNS", bytes(alpha)),
+        (b"IDAT", zlib.compress(lines.tobytes(), 6)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, body) for name, body in chunks)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -1,0 +1,53 @@
+"""The picture of dots: what a reader of PNG files sees in it."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedstats.results.raster import Discs, png
+
+
+def pixels(body: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(body)).convert("RGBA")).astype(np.int64)
+
+
+def disc(x, y, radius=3.0, colour="#1f4e79") -> Discs:
+    return Discs(np.atleast_1d(x).astype(float), np.atleast_1d(y).astype(float), radius, colour)
+
+
+def test_a_dot_has_its_colour_its_place_and_about_its_area():
+    seen = pixels(png(40, 30, [disc(12.0, 20.0)]))
+
+    assert seen.shape == (30, 40, 4)
+    assert tuple(seen[20, 12]) == (0x1F, 0x4E, 0x79, 255)
+    rows, columns = np.nonzero(seen[..., 3])
+    assert np.average(columns + 0.5, weights=seen[rows, columns, 3]) == pytest.approx(12.0, abs=0.3)
+    assert np.average(rows + 0.5, weights=seen[rows, columns, 3]) == pytest.approx(20.0, abs=0.3)
+    assert seen[..., 3].sum() / 255 == pytest.approx(np.pi * 9, rel=0.1)
+
+
+def test_nothing_is_drawn_between_dots():
+    seen = pixels(png(40, 30, [disc([5, 30], [5, 25])]))
+
+    assert (seen[12:18, 12:24, 3] == 0).all()
+
+
+def test_later_dots_lie_above_earlier_ones():
+    seen = pixels(png(20, 20, [disc(10, 10), disc(10, 10, 2.0, "#c8500a")]))
+
+    assert tuple(seen[10, 10, :3]) == (0xC8, 0x50, 0x0A)
+    assert tuple(seen[10, 12, :3]) == (0x1F, 0x4E, 0x79)
+
+
+def test_dots_over_the_edge_are_cut_off():
+    seen = pixels(png(20, 20, [disc([0, 20, -50, 400, 10], [0, 20, 10, 10, -90])]))
+
+    assert seen[0, 0, 3] == 255
+    assert seen[19, 19, 3] == 255
+    assert (seen[5:15, 5:15, 3] == 0).all()
+
+
+def test_many_dots_in_one_place_are_one_dot():
+    assert png(20, 20, [disc(np.full(1000, 10), np.full(1000, 10))]) == png(20, 20, [disc(10, 10)])
