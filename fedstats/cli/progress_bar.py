@@ -11,6 +11,17 @@ from rich.text import Text
 
 from fedstats.cli.output import Shown, say_node
 
+#: Steps whose names say little to whoever waits for them.
+_STEPS = {
+    "accounting": "counting people",
+    "counts": "counting genotypes",
+    "counts_by_sex": "counting genotypes",
+    "arms": "counting cases and controls",
+    "null": "null model",
+    "round_zero": "score test",
+    "round": "fitting",
+}
+
 
 class _Told(ProgressColumn):
     """Variants done, variants a second and time left; the clock goes on between chunks."""
@@ -36,9 +47,13 @@ class ProgressBar:
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24), _Told())
         self._bar = Progress(*columns, console=console or Console(stderr=True), transient=True)
         self._lock = threading.Lock()
-        self._task: TaskID = self._bar.add_task("planning", total=None, seconds=0.0, at=0.0)
+        self._task = self._new_task("planning")
         self._planned = False
         self._pass, self._step, self._started = "", "", time.monotonic()
+
+    def _new_task(self, said: str) -> TaskID:
+        """A bar whose end is not known yet."""
+        return self._bar.add_task(said, total=None, seconds=0.0, at=0.0)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -57,7 +72,7 @@ class ProgressBar:
             elif event.event == "pass" and "total" in event.data:
                 self._show_variants(event)
             elif event.event == "pass":
-                self._step = str(event.data.get("step", "")).partition("@")[0].rpartition("/")[2].replace("_", " ")
+                self._step = _step_in_words(str(event.data.get("step", "")))
                 self._describe()
 
     def _show_node(self, event: Shown) -> None:
@@ -81,11 +96,18 @@ class ProgressBar:
                 highlight=False,
             )
             self._pass = self._step = ""
-            self._bar.update(self._task, description="writing", total=None, completed=0)
+            self._bar.remove_task(self._task)
+            self._task = self._new_task("writing")
 
     def _describe(self) -> None:
         said = ", ".join(text for text in (self._pass, self._step) if text) or "planning"
         self._bar.update(self._task, description=said)
+
+
+def _step_in_words(step: str) -> str:
+    """`linear_gwas/scan@1` as people call it."""
+    name = step.partition("@")[0].rpartition("/")[2]
+    return _STEPS.get(name, name.replace("_", " "))
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,9 @@
 """What the commands that ask a federation have in common: their flags, the connection, and what they print."""
 
+import contextlib
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from fedstats.cli.output import Show, Shown, events, say
+from fedstats.errors import FedstatsError, UsageError
 
 #: Headings of the help page, in its order.
 WHAT, MODEL, VARIANTS, PEOPLE, HOW = (
@@ -76,7 +79,7 @@ class Session:
 @contextmanager
 def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
     """A connection for one command; `flags` are the command's parameters by name."""
-    with events(as_json=flags["json"]) as show:
+    with _logged(flags["out"]), events(as_json=flags["json"]) as show:
         from fedstats.client import connect
 
         paths: list[str] = []
@@ -90,6 +93,30 @@ def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
         }
         with connect(federation) as client:
             yield Session(client, keywords, paths)
+
+
+@contextmanager
+def _logged(out: Path) -> Iterator[None]:
+    """OUT.log also where a run ends before it has begun: a node does not answer, or refuses."""
+    started = time.time()
+    try:
+        yield
+    except FedstatsError as error:
+        if error.exit_code != UsageError.exit_code and not _is_newer(out.with_name(f"{out.name}.log"), started):
+            _write_log(out, error)
+        raise
+
+
+def _is_newer(path: Path, moment: float) -> bool:
+    return path.exists() and path.stat().st_mtime >= moment
+
+
+def _write_log(out: Path, error: FedstatsError) -> None:
+    from fedstats import __version__
+    from fedstats.results.log import RunLog
+
+    with contextlib.suppress(FedstatsError):  # a full disk must not hide why the run ended
+        RunLog(out, version=__version__, command=_typed()).close(error)
 
 
 def _noting(paths: list[str], show: Show) -> Show:

@@ -44,7 +44,7 @@ def report_content(
         federation=backend.federation_name,
         version=fedstats.__version__,
         privacy=told.privacy,
-        privacy_sentence=_PRIVACY.get(told.privacy, ""),
+        privacy_sentence=_privacy_sentence(told, len(backend.nodes)),
         sites=_sites(backend, told, outcome),
         people=_people(outcome),
         variants=_variants(backend, outcome),
@@ -53,6 +53,14 @@ def report_content(
         provenance=_provenance(backend, told, outcome),
         methods=tuple(_methods(prepared.study, len(backend.nodes)) for prepared in outcome.preparation.studies),
     )
+
+
+def _privacy_sentence(told: Provenance, nodes: int) -> str:
+    said = _PRIVACY.get(told.privacy, "")
+    if not told.threshold:
+        return said
+    stands = collusion(told.threshold, nodes, told.privacy)
+    return f"{said} {told.threshold} of {nodes} sites open a sum: {stands}."
 
 
 def _sites(backend: Backend, told: Provenance, outcome: Outcome) -> Table:

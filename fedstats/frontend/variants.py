@@ -89,9 +89,7 @@ def without_kinds(chosen: Chosen, panel: Panel, dropped: Collection[VariantKind]
 
 def panel_columns(panel: Panel) -> dict[str, object]:
     """Columns CHROM, POS, ID, REF, ALT as result tables take them."""
-    frame = panel.frame()
-    texts = {name: frame[name].to_arrow() for name in ("CHROM", "ID", "REF", "ALT")}
-    return {**texts, "POS": panel.position}
+    return {**panel.columns(), "POS": panel.position}
 
 
 def fallen_columns(panel: Panel, chosen: Chosen) -> dict[str, object]:

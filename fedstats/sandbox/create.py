@@ -4,6 +4,8 @@ import hashlib
 import random
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,18 +82,43 @@ def create(
             f"{folder} is not empty", code="FOLDER_IN_USE", hint="Choose another folder, or remove this one first."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    split = split_by_site(bfile, pheno, covar, site_column, folder, swap=swap)
-    shutil.copyfile(beside(bfile, "bim"), folder / "panel.bim")
-    loadings = _loadings(covar)
-    ports = _free_ports(len(split.sites))
-    for site, port in zip(split.sites, ports, strict=True):
-        lingering = site.name in continue_without_me
-        text = _node_toml(site.name, port, build, loadings, policy, lingering=lingering)
-        (site.folder / "node.toml").write_text(text, encoding="utf-8")
-    _make_identities(folder, split.sites, 1 if policy == "validation" else Floors().min_people)
-    _write_federation(folder, split.sites, ports, build)
-    sandbox = open_sandbox(folder)
-    return Created(sandbox, split.sites, split.left_out, tuple(broken_floors(split.sites)))
+    with _emptied_on_failure(folder):
+        split = split_by_site(bfile, pheno, covar, site_column, folder, swap=swap)
+        _check_lingering(continue_without_me, [site.name for site in split.sites])
+        shutil.copyfile(beside(bfile, "bim"), folder / "panel.bim")
+        loadings = _loadings(covar)
+        ports = _free_ports(len(split.sites))
+        for site, port in zip(split.sites, ports, strict=True):
+            lingering = site.name in continue_without_me
+            text = _node_toml(site.name, port, build, loadings, policy, lingering=lingering)
+            (site.folder / "node.toml").write_text(text, encoding="utf-8")
+        _make_identities(folder, split.sites, 1 if policy == "validation" else Floors().min_people)
+        _write_federation(folder, split.sites, ports, build)
+        sandbox = open_sandbox(folder)
+        return Created(sandbox, split.sites, split.left_out, tuple(broken_floors(split.sites)))
+
+
+def _check_lingering(wanted: tuple[str, ...], names: list[str]) -> None:
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise UsageError(
+            f"--continue-without-me: no site is called {unknown[0]!r}; there are {', '.join(names)}",
+            code="UNKNOWN_SITE",
+        )
+
+
+@contextmanager
+def _emptied_on_failure(folder: Path) -> Iterator[None]:
+    """Leave no half of a sandbox behind."""
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _loadings(covariates: Path) -> str:

@@ -126,12 +126,12 @@ def _sites(fam: Delimited, tables: dict[str, Delimited], column: str) -> npt.NDA
 def _check_names(names: list[str], swap: Sequence[str], column: str) -> None:
     if not names:
         raise UsageError(f"the site column {column!r} names no site of anybody in the fileset", code="NO_SITES")
-    bad = [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name)]
+    bad = [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name)]
     if bad:
         raise UsageError(
-            f"the site column {column!r} has {bad[0]!r}, which cannot name a folder",
+            f"the site column {column!r} has {bad[0]!r}, which cannot name a site",
             code="BAD_SITE_NAME",
-            hint="Use letters, digits, '_', '-' and '.', at most 64 of them.",
+            hint="Use letters, digits, '_' and '-', at most 32 of them.",
         )
     unknown = sorted(set(swap) - set(names))
     if unknown:

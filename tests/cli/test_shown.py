@@ -127,6 +127,23 @@ def test_nodes_that_agree_stand_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "min_people 100 all" in lines
 
 
+def test_a_sandbox_that_cannot_be_made_leaves_nothing(fedstats: Command, pooled: Path, tmp_path: Path) -> None:
+    words = ("--bfile", pooled, "--pheno", f"{pooled}.pheno.tsv", "--covar", f"{pooled}.covar.tsv")
+
+    wrong_name = fedstats("sandbox", "create", tmp_path / "box", *words, "--site-column", "age")
+    wrong_swap = fedstats("sandbox", "create", tmp_path / "box", *words, "--site-column", "site", "--swap", "XX")
+
+    wrong_stay = fedstats(
+        "sandbox", "create", tmp_path / "box", *words, "--site-column", "site", "--continue-without-me", "YY"
+    )
+
+    assert (wrong_name.code, wrong_swap.code, wrong_stay.code) == (2, 2, 2)
+    assert "no site is called 'YY'" in wrong_stay.errors
+    assert "which cannot name a site" in wrong_name.errors
+    assert "no site is called 'XX'; there are EE, FI, NO" in wrong_swap.errors
+    assert list((tmp_path / "box").iterdir()) == []
+
+
 def test_create_says_which_default_floors_the_split_breaks(fedstats: Command, pooled: Path, tmp_path: Path) -> None:
     words = ("--bfile", pooled, "--pheno", f"{pooled}.pheno.tsv", "--covar", f"{pooled}.covar.tsv")
     ended = fedstats("sandbox", "create", tmp_path / "box", *words, "--site-column", "site")

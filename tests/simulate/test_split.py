@@ -87,7 +87,7 @@ def test_site_that_cannot_name_a_folder_is_refused(tmp_path: Path, name: str) ->
     path = tmp_path / "covar.tsv"
     path.write_text(path.read_text().replace("\tC\n", f"\t{name}\n"))
 
-    with pytest.raises(UsageError, match="cannot name a folder"):
+    with pytest.raises(UsageError, match="cannot name a site"):
         split(tmp_path)
     assert not (tmp_path / "sites").exists()
 
