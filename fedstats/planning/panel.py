@@ -5,13 +5,14 @@ Effect allele is ALT: column 5 (A1) of a .bim file.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,9 @@ from fedstats.arrays import Bools, Indices
 from fedstats.errors import DataError, UsageError
 from fedstats.planning.delimited import Delimited, Fault, at_lines, read_delimited
 from fedstats.study import KINDS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: Chromosomes by code, as PLINK numbers them; 0 is none that is known.
 CHROMOSOMES = ("0", *(str(number) for number in range(1, 23)), "X", "Y", "XY", "MT")
@@ -100,31 +104,71 @@ class Panel:
             left_out,
         )
 
-    def frame(self, variants: Indices | None = None) -> pl.DataFrame:
-        """Columns CHROM, POS, ID, REF, ALT of some variants or all, chromosomes named as PLINK 2 prints them."""
-        chosen = self if variants is None else self.take(variants)
-        alleles, names = pl.Series(chosen.alleles, dtype=pl.String), pl.Series(CHROMOSOMES)
-        return pl.DataFrame(
-            {
-                "CHROM": names.gather(chosen.chromosome),
-                "POS": chosen.position,
-                "ID": pl.Series(pl.from_arrow(chosen.ids)),
-                "REF": alleles.gather(chosen.ref),
-                "ALT": alleles.gather(chosen.alt),
-            }
-        )
+    def columns(self, variants: Indices | None = None) -> dict[str, pa.Array]:
+        """Columns CHROM, POS, ID, REF, ALT of some variants or all, chromosomes named as PLINK 2 prints them.
 
-    def digest(self, block: int = 1 << 20) -> str:
-        """SHA-256 of the panel, in hexadecimal, whatever file it came from.
-
-        Hashed are lines of CHROM, POS, ID, REF, ALT with tabs between and a line feed after, chromosomes named as
-        PLINK 2 prints them.
+        Chromosomes and alleles come as codes with their names.
         """
-        hashed = hashlib.sha256()
+        chosen = self if variants is None else self.take(variants)
+        alleles = pa.array(chosen.alleles, pa.string())
+        return {
+            "CHROM": pa.DictionaryArray.from_arrays(chosen.chromosome, pa.array(CHROMOSOMES)),
+            "POS": pa.array(chosen.position),
+            "ID": chosen.ids,
+            "REF": pa.DictionaryArray.from_arrays(chosen.ref, alleles),
+            "ALT": pa.DictionaryArray.from_arrays(chosen.alt, alleles),
+        }
+
+    def frame(self, variants: Indices | None = None) -> "pl.DataFrame":
+        """The same columns as a polars data frame."""
+        import polars as pl  # where it is needed: a run does without it, and importing it takes as long as a short one
+
+        columns = self.columns(variants)
+        texts = {name: pl.Series(column.cast(pa.large_string())) for name, column in columns.items() if name != "POS"}
+        frame = pl.DataFrame({**texts, "POS": columns["POS"].to_numpy()})
+        return frame.select(list(columns))
+
+    def lines(self, block: int = 1 << 18) -> Iterator[bytes]:
+        """The panel as runs of bytes: lines of CHROM, POS, ID, REF, ALT, tabs between and a line feed after each."""
+        text = pa.large_string()
+        chromosomes, alleles = pa.array(CHROMOSOMES, text), pa.array(self.alleles, text)
+        last_cells = pa.array([f"{allele}\n" for allele in self.alleles], text)
         for first in range(0, len(self), block):
-            frame = self.frame(np.arange(first, min(first + block, len(self))))
-            hashed.update(frame.write_csv(include_header=False, separator="\t", quote_style="never").encode())
+            part = slice(first, first + block)
+            cells = (
+                chromosomes.take(pa.array(self.chromosome[part])),
+                pa.array(self.position[part]).cast(text),
+                self.ids[part],
+                alleles.take(pa.array(self.ref[part])),
+                last_cells.take(pa.array(self.alt[part])),
+            )
+            joined = pc.binary_join_element_wise(*cells, pa.scalar("\t", text))
+            _, ends, characters = joined.buffers()
+            yield bytes(memoryview(characters)[: int(np.frombuffer(ends, np.int64)[len(joined)])])
+
+    def digest(self) -> str:
+        """SHA-256 of `lines`, in hexadecimal: of the panel, whatever file it came from."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        hashed = hashlib.sha256()
+        for run in self.lines():
+            hashed.update(run)
         return hashed.hexdigest()
+
+    @classmethod
+    def of_columns(
+        cls,
+        chromosome: pa.ChunkedArray,
+        position: npt.NDArray[np.int64],
+        ids: pa.ChunkedArray,
+        ref: pa.ChunkedArray,
+        alt: pa.ChunkedArray,
+    ) -> "Panel":
+        """The panel of columns of text; a chromosome that is not known becomes UNPLACED."""
+        codes, alleles = _alleles(ref, alt)
+        return cls(_chromosomes(chromosome), position, _one_array(ids), codes[0], codes[1], alleles)
 
 
 def read_panel(path: Path) -> Panel:
@@ -162,8 +206,7 @@ def read_variants(path: Path, role: str) -> tuple[Panel | None, list[Fault]]:
     faults += [*more, *_empty_cells({"ID": ids, "REF": ref, "ALT": alt}, text, role)]
     if faults or base_pairs is None:
         return None, faults
-    codes, alleles = _alleles(ref, alt)
-    return Panel(_chromosomes(chromosome), base_pairs, _one_array(ids), codes[0], codes[1], alleles), []
+    return Panel.of_columns(chromosome, base_pairs, ids, ref, alt), []
 
 
 def _has_header(path: Path) -> bool:

@@ -11,28 +11,25 @@ asks       `PassOrder.asks`   `fedstats.wire.arrays.asks_to_bytes`
 =========  =================  ==================================================================================
 """
 
-import io
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
+from pyarrow import csv
 
 from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
-from fedstats.planning.panel import UNPLACED, Panel, chromosome_code
+from fedstats.planning.delimited import LONGEST_LINE_BYTES
+from fedstats.planning.panel import UNPLACED, Panel
 
 PURPOSES = ("panel", "variants", "people", "asks")
 
 _COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT")
-_LINES = 1 << 18
 
 
 def panel_to_bytes(panel: Panel) -> Iterator[bytes]:
     """The panel as runs of bytes; the SHA-256 of all of them is the digest of the panel."""
-    for first in range(0, len(panel), _LINES):
-        frame = panel.frame(np.arange(first, min(first + _LINES, len(panel))))
-        yield frame.write_csv(include_header=False, separator="\t", quote_style="never").encode()
+    return panel.lines()
 
 
 def panel_from_bytes(body: bytes) -> Panel:
@@ -43,23 +40,23 @@ def panel_from_bytes(body: bytes) -> Panel:
     ProtocolRefused
         The bytes are something else.
     """
-    schema = dict(zip(_COLUMNS, (pl.String, pl.Int64, pl.String, pl.String, pl.String), strict=True))
+    types = {name: pa.int64() if name == "POS" else pa.string() for name in _COLUMNS}
     try:
-        frame = pl.read_csv(
-            io.BytesIO(body), has_header=False, separator="\t", quote_char=None, schema=schema, null_values=[]
+        table = csv.read_csv(
+            pa.BufferReader(body),
+            read_options=csv.ReadOptions(column_names=list(_COLUMNS), block_size=LONGEST_LINE_BYTES),
+            parse_options=csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
-    except pl.exceptions.PolarsError:
+    except pa.ArrowInvalid:
         raise ProtocolRefused("the panel is not well formed", code="MALFORMED") from None
-    names, of_variant = np.unique(frame["CHROM"].to_numpy().astype(str), return_inverse=True)
-    chromosome = np.array([chromosome_code(name) for name in names], np.uint8)[of_variant].astype(np.uint8)
-    if (chromosome == UNPLACED).any() or frame.null_count().sum_horizontal().sum():
+    if any(column.null_count for column in table.columns):
         raise ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
-    both = pl.concat([frame["REF"], frame["ALT"]])
-    alleles = both.unique(maintain_order=True)
-    codes = both.replace_strict(alleles, np.arange(len(alleles)), return_dtype=pl.Int32).to_numpy()
-    ids = frame["ID"].to_arrow().cast(pa.large_string())
-    position = frame["POS"].to_numpy().astype(np.int64)
-    return Panel(chromosome, position, ids, codes[: len(frame)], codes[len(frame) :], tuple(alleles.to_list()))
+    position = table["POS"].to_numpy().astype(np.int64)
+    panel = Panel.of_columns(table["CHROM"], position, table["ID"], table["REF"], table["ALT"])
+    if (panel.chromosome == UNPLACED).any():
+        raise ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
+    return panel
 
 
 def variants_to_bytes(variants: Indices) -> bytes:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedstats.errors import DataError, UsageError
+from fedstats.errors import DataError, ProtocolRefused, UsageError
 from fedstats.planning.panel import CHROMOSOMES, chromosome_code, parse_chromosomes, read_panel, select
 from fedstats.study import KINDS
+from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes
 
 BIM = (
     "1\trs1\t0\t100\tA\tG\n22\trs2\t0\t5\tT\tC\n23\trs3\t0\t7\tC\tA\n"
@@ -43,8 +44,37 @@ def test_header_table_gives_the_same_panel_and_digest(tmp_path: Path) -> None:
 
 def test_digest_is_sha256_of_the_documented_lines(tmp_path: Path) -> None:
     panel = read_panel(write(tmp_path, "1 rs1 0 100 A G\nX rs2 0 5 T C\n"))
+    lines = [b"1\t100\trs1\tG\tA\n", b"X\t5\trs2\tC\tT\n"]
 
-    assert panel.digest(block=1) == hashlib.sha256(b"1\t100\trs1\tG\tA\nX\t5\trs2\tC\tT\n").hexdigest()
+    assert panel.digest() == hashlib.sha256(b"".join(lines)).hexdigest()
+    assert list(panel.lines(block=1)) == lines
+
+
+def test_panel_comes_back_from_its_bytes(tmp_path: Path) -> None:
+    panel = read_panel(write(tmp_path, BIM))
+
+    found = panel_from_bytes(b"".join(panel_to_bytes(panel)))
+
+    assert found.frame().equals(panel.frame())
+    assert found.digest() == panel.digest()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"1\t100\trs1\tG\tA\n\n",
+        b"1\t100\trs1\tG\n",
+        b"1\tfar\trs1\tG\tA\n",
+        b"1\t100\trs1\t\tA\n",
+        b"GL000\t100\trs1\tG\tA\n",
+        b"1\t100\t\xff\tG\tA\n",
+        b"",
+    ],
+    ids=["blank line", "four cells", "no number", "no allele", "no chromosome", "not UTF-8", "nothing"],
+)
+def test_bytes_that_are_no_panel_are_refused(body: bytes) -> None:
+    with pytest.raises(ProtocolRefused):
+        panel_from_bytes(body)
 
 
 def test_digest_changes_with_an_allele(tmp_path: Path) -> None:
