@@ -16,10 +16,10 @@ COVARIATES = ("age", "sex", "PC1", "PC2", "PC3", "PC4")
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for data, agents and results.")] = Path("demo"),
-    samples: Annotated[int, typer.Option(help="Number of people.")] = 6000,
-    variants: Annotated[int, typer.Option(help="Number of variants.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for data, agents and results.")] = Path("demo"),
+    samples: Annotated[int, typer.Option(metavar="N", help="Number of people.")] = 6000,
+    variants: Annotated[int, typer.Option(metavar="N", help="Number of variants.")] = 20_000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Where the random numbers start.")] = 1,
 ) -> None:
     """Simulate three countries, run three agents over TLS, compare a masked GWAS with the pooled analysis."""
     started = time.monotonic()

@@ -16,14 +16,18 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the sandb
 @app.command("create", cls=GroupedCommand)
 def create(  # one parameter a flag: this is the command line
     folder: Folder,
-    bfile: Annotated[Path, typer.Option(help="Prefix of the pooled PLINK 1 fileset.")],
-    pheno: Annotated[Path, typer.Option(help="Pooled phenotype table.")],
-    covar: Annotated[Path, typer.Option(help="Pooled covariate table.")],
-    site_column: Annotated[str, typer.Option(help="Column that names each person's site.")],
-    build: Annotated[str, typer.Option(help="Genome build.")] = "GRCh37",
-    policy: Annotated[str, typer.Option(help="default, or validation for public data.")] = "default",
-    swap: Annotated[str, typer.Option(help="Sites whose files get A1 and A2 exchanged.")] = "",
-    continue_without_me: Annotated[str, typer.Option(help="Sites without which a run may go on.")] = "",
+    bfile: Annotated[Path, typer.Option(metavar="PREFIX", help="Prefix of the pooled PLINK 1 fileset.")],
+    pheno: Annotated[Path, typer.Option(metavar="FILE", help="Pooled phenotype table.")],
+    covar: Annotated[Path, typer.Option(metavar="FILE", help="Pooled covariate table.")],
+    site_column: Annotated[str, typer.Option(metavar="NAME", help="Column that names each person's site.")],
+    build: Annotated[str, typer.Option(metavar="NAME", help="Genome build.")] = "GRCh37",
+    policy: Annotated[
+        str, typer.Option(metavar="default|validation", help="validation is for public data.")
+    ] = "default",
+    swap: Annotated[str, typer.Option(metavar="NAMES", help="Sites whose files get A1 and A2 exchanged.")] = "",
+    continue_without_me: Annotated[
+        str, typer.Option(metavar="NAMES", help="Sites without which a run may go on.")
+    ] = "",
 ) -> None:
     """Split pooled data into one folder a site, with keys, policies and a signed roster."""
     from fedstats.cli.output import say

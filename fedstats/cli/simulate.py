@@ -8,15 +8,21 @@ import typer
 
 
 def simulate(  # one parameter a flag: this is the command line
-    out: Annotated[Path, typer.Argument(help="Prefix of the files to write.")],
-    sites: Annotated[int, typer.Option(help="Number of sites.")] = 3,
-    samples: Annotated[int, typer.Option(help="Number of people.")] = 6000,
-    variants: Annotated[int, typer.Option(help="Number of variants.")] = 50_000,
-    seed: Annotated[int, typer.Option(help="Where the random numbers start; the same seed gives the same files.")] = 1,
-    traits: Annotated[int, typer.Option(help="Number of quantitative traits; b1 and b2 are always there.")] = 2,
-    missing_rate: Annotated[float, typer.Option(help="Share of calls that are missing.")] = 0.005,
-    trait_missing_rate: Annotated[float, typer.Option(help="Share of trait values that are missing.")] = 0.0,
-    fst: Annotated[float, typer.Option(help="Differentiation between sites.")] = 0.01,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Prefix of the files to write.")],
+    sites: Annotated[int, typer.Option(metavar="N", help="Number of sites.")] = 3,
+    samples: Annotated[int, typer.Option(metavar="N", help="Number of people.")] = 6000,
+    variants: Annotated[int, typer.Option(metavar="N", help="Number of variants.")] = 50_000,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Where the random numbers start; the same seed gives the same files.")
+    ] = 1,
+    traits: Annotated[
+        int, typer.Option(metavar="N", help="Number of quantitative traits; b1 and b2 are always there.")
+    ] = 2,
+    missing_rate: Annotated[float, typer.Option(metavar="X", help="Share of calls that are missing.")] = 0.005,
+    trait_missing_rate: Annotated[
+        float, typer.Option(metavar="X", help="Share of trait values that are missing.")
+    ] = 0.0,
+    fst: Annotated[float, typer.Option(metavar="X", help="Differentiation between sites.")] = 0.01,
     *,
     confounded: Annotated[bool, typer.Option("--confounded", help="Shares of cases differ between sites.")] = False,
     missing_by_trait: Annotated[bool, typer.Option("--missing-by-trait", help="Missing calls go with q1.")] = False,
