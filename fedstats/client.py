@@ -264,6 +264,7 @@ def _state(place: Place) -> Iterator[RunState]:
 def _open_session(session: Session, place: Place) -> Iterator[RemoteBackend]:
     try:
         yield RemoteBackend(session)
+        session.finish()
     finally:
         session.close(keeps_state=place.out is not None)
 

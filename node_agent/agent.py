@@ -11,7 +11,7 @@ from typing import TypeVar
 from fedstats.errors import FedstatsError, Refused
 from fedstats.identity.signing import Signed
 from fedstats.wire.messages import BlobOrder, BlobStored
-from node_agent import catalogue, pass_work, passes, runs
+from node_agent import catalogue, finishing, pass_work, passes, runs
 from node_agent.answers import opened, request_digest
 from node_agent.blob_folder import check_announced
 from node_agent.node import Node
@@ -32,6 +32,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Unmask": passes.unmask,
     "Receipt": passes.receipt,
     "Abandon": passes.abandon,
+    "Finish": finishing.finish,
     "Status": pass_work.status,
 }
 
@@ -68,6 +69,7 @@ class Agent:
 
         def store() -> Signed:
             announced = opened(self.node, order, BlobOrder)
+            self.node.runs.check_goes_on(announced.run)
             self.node.blobs.store(announced, data)
             return self.node.signed(BlobStored(announced.sha256, self.node.name))
 
@@ -80,8 +82,8 @@ class Agent:
 
     def resume(self) -> None:
         """Go on with what a crash or a restart interrupted: clear what is over, compute what was accepted."""
-        for pass_id in self.node.records.finished():
-            passes.clear(self.node, pass_id)
+        finishing.end_forgotten(self.node)
+        finishing.clear_what_is_over(self.node)
         self.node.blobs.sweep(time.time())
         pass_work.resume_all(self.node)
 

@@ -10,6 +10,7 @@ from fedstats.identity.checks import is_hex
 from fedstats.wire.blobs import PURPOSES
 from fedstats.wire.messages import BlobOrder
 from node_agent.records import Records
+from node_agent.run_records import RunRecords
 from node_agent.secret_files import sync_folder
 
 LARGEST_BLOB = 1 << 30
@@ -22,20 +23,26 @@ class BlobFolder:
 
     folder: Path
     records: Records
+    runs: RunRecords
 
     def store(self, order: BlobOrder, data: bytes) -> None:
         """Keep a blob durably, once it is the one that was announced."""
         check_announced(order)
         if len(data) != order.length or hashlib.sha256(data).hexdigest() != order.sha256:
             raise ProtocolRefused("a blob is not the one that was announced", code="DAMAGED_BLOB")
-        if self.records.has_blob(order.sha256):
-            (self.folder / order.sha256).touch()
-            return
+        # In one transaction: a run that ends meanwhile deletes no blob that another one was just given.
+        with self.records.ledger.transaction():
+            if self.records.has_blob(order.sha256):
+                (self.folder / order.sha256).touch()
+                self.runs.use_blob(order.run, order.sha256)
+                return
         try:
             self._write(order.sha256, data)
         except OSError as error:
             raise Failed(f"a blob cannot be written ({error.strerror})", code="DISK_FULL") from error
-        self.records.keep_blob(order.sha256, order.run, order.purpose, order.length)
+        with self.records.ledger.transaction():
+            self.records.keep_blob(order.sha256, order.run, order.purpose, order.length)
+            self.runs.use_blob(order.run, order.sha256)
 
     def read(self, sha256: str, what: str) -> bytes:
         """Bytes of a blob; `what` says in an error what is missing."""
@@ -55,6 +62,13 @@ class BlobFolder:
                 self.records.drop_blob(sha256)
                 path.unlink(missing_ok=True)
 
+    def release(self, run: str) -> None:
+        """Delete the blobs of a run that no other run needs."""
+        with self.records.ledger.transaction():
+            for sha256 in self.runs.release_blobs(run):
+                self.records.drop_blob(sha256)
+                (self.folder / sha256).unlink(missing_ok=True)
+
     def _write(self, sha256: str, data: bytes) -> None:
         draft = self.folder / f"{sha256}.part"
         with draft.open("wb") as file:
@@ -71,7 +85,7 @@ def check_announced(order: BlobOrder) -> None:
         raise ProtocolRefused("the announcement of a blob has another purpose, digest or size", code="MALFORMED")
 
 
-def open_blobs(folder: Path, records: Records) -> BlobFolder:
+def open_blobs(folder: Path, records: Records, runs: RunRecords) -> BlobFolder:
     """The folder, made where it is new."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return BlobFolder(folder, records)
+    return BlobFolder(folder, records, runs)

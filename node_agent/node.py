@@ -21,6 +21,8 @@ from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_d
 from node_agent.ledger import Ledger, open_ledger
 from node_agent.policy import Policy
 from node_agent.records import TABLES, Records
+from node_agent.run_records import TABLES as RUN_TABLES
+from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
 from node_agent.work import Workers
@@ -51,6 +53,7 @@ class Node:
     party: Party
     ledger: Ledger
     records: Records
+    runs: RunRecords
     secrets: SecretFiles
     spool: Spool
     blobs: BlobFolder
@@ -230,18 +233,19 @@ def open_node(settings: Settings) -> Node:
     keys, registered = check_all(settings)
     lock_file = _lock(settings.state)
     try:
-        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES)
+        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES + RUN_TABLES)
     except FedstatsError:
         os.close(lock_file)
         raise
-    records = Records(ledger)
-    blobs = open_blobs(settings.state / "blobs", records)
+    records, runs = Records(ledger), RunRecords(ledger)
+    blobs = open_blobs(settings.state / "blobs", records, runs)
     return Node(
         settings=settings,
         keys=keys,
         party=Party(settings.name, keys.identity, settings.roster, settings.policy.allow_two_nodes),
         ledger=ledger,
         records=records,
+        runs=runs,
         secrets=open_secret_files(settings.state / "secrets"),
         spool=open_spool(settings.state / "spool", records),
         blobs=blobs,

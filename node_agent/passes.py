@@ -4,6 +4,8 @@ Every step checks its order, writes secrets, then state and answer in one transa
 A restart at any point goes on where the ledger stands (see `pass_work` for what is computed).
 """
 
+from datetime import UTC, datetime
+
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.masking_node import (
@@ -41,9 +43,11 @@ def open_pass(node: Node, signed: Signed) -> Signed:
     order = opened(node, signed, PassOrder)
 
     def make() -> Signed:
+        node.runs.check_goes_on(order.run)
         asked = check_order(node, order)
         check_lock(node, asked.plan, asked.cohort, asked.domain)
         node.records.open_pass(order, asked.cohort, asked.domain)
+        node.runs.touch(order.run, datetime.now(UTC))
         if asked.plain:
             return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.KEYED))
         secret, answer = begin_pass(

@@ -159,18 +159,17 @@ class Records:
         """All passes over the same people."""
         return self._passes("cohort = ? AND domain = ?", cohort, domain)
 
-    def live_passes(self) -> list[PassRecord]:
-        """Passes that are neither closed nor abandoned."""
-        return self._passes("closed = 0 AND state <> ?", PassState.ABANDONED.value)
+    def live_passes(self, run: str = "") -> list[PassRecord]:
+        """Passes that are neither closed nor abandoned, of one run or of all."""
+        return self._passes("closed = 0 AND state <> ?1 AND (?2 = '' OR run = ?2)", PassState.ABANDONED.value, run)
+
+    def passes_of_run(self, run: str) -> list[str]:
+        """Ids of all passes of a run."""
+        return [str(found) for (found,) in self.ledger.rows("SELECT pass_id FROM passes WHERE run = ?", run)]
 
     def unfinished(self) -> list[PassRecord]:
         """Passes whose work was accepted, and that nobody committed, closed or abandoned since."""
         return self._passes("accepted <> '' AND closed = 0 AND state = ?", PassState.READY.value)
-
-    def finished(self) -> list[str]:
-        """Passes that are closed or abandoned, and so need no words or secrets."""
-        query = "SELECT pass_id FROM passes WHERE closed = 1 OR state = ?"
-        return [str(found) for (found,) in self.ledger.rows(query, PassState.ABANDONED.value)]
 
     def set_state(self, pass_id: str, state: PassState) -> None:
         """Move a pass to a state that `pass_state.advance` allowed."""

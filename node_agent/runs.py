@@ -1,5 +1,7 @@
 """A run at this node: its plan is proposed, perhaps refined, then it begins, and from there on its roster is fixed."""
 
+from datetime import UTC, datetime
+
 from fedstats.documents import digest
 from fedstats.errors import DisclosureRefused, ProtocolRefused
 from fedstats.identity.signing import Signed, open_signed
@@ -123,6 +125,7 @@ def begin(node: Node, signed: Signed) -> Signed:
         for found in list(passes_in_the_way(node, plan, order.plan)):
             give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
         node.records.begin_run(plan.run, order.plan)
+        node.runs.touch(plan.run, datetime.now(UTC))
         if plan.lost:
             node.ledger.append("amended", {"run": plan.run, "amends": plan.amends, "lost": _names(plan)})
         if plan.privacy == "plain":

@@ -47,7 +47,13 @@ class SecretFiles:
         """Delete secrets; those that are gone already are fine."""
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
-        sync_folder(self.folder)
+        if names:
+            sync_folder(self.folder)
+
+    def keep_only(self, names: set[str]) -> None:
+        """Delete the secrets of passes and runs that are over, and drafts that a crash has left."""
+        kinds = ("run-", "pass-", "ready-", ".run-", ".pass-", ".ready-")
+        self.delete(*(n for path in self.folder.iterdir() if (n := path.name).startswith(kinds) and n not in names))
 
 
 def open_secret_files(folder: Path) -> SecretFiles:

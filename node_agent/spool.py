@@ -112,6 +112,16 @@ class Spool:
         self._path(pass_id).unlink(missing_ok=True)
         sync_folder(self.folder)
 
+    def has(self, pass_id: str) -> bool:
+        """Whether there are words of a pass."""
+        return self._path(pass_id).exists()
+
+    def keep_only(self, passes: set[str]) -> None:
+        """Remove the words of passes that are over."""
+        for path in self.folder.glob("*.words"):
+            if path.stem not in passes:
+                self.delete(path.stem)
+
     def _path(self, pass_id: str) -> Path:
         return self.folder / f"{pass_id}.words"
 

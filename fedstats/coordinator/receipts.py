@@ -1,4 +1,7 @@
-"""The end of a pass at the nodes: a receipt once its total is on disk, or abandonment where it will never be opened."""
+"""The end of a pass at the nodes: a receipt once its total is on disk, or abandonment where it will never be opened.
+
+And the end of a run: nodes delete its secrets.
+"""
 
 import contextlib
 import hashlib
@@ -8,7 +11,7 @@ from fedstats.coordinator.checkpoint import PassFolder, to_json
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.run import Run
 from fedstats.errors import FedstatsError
-from fedstats.wire.messages import AbandonOrder, Accepted, ReceiptOrder, pass_id
+from fedstats.wire.messages import AbandonOrder, Accepted, FinishOrder, ReceiptOrder, pass_id
 
 #: The reason that every order of abandonment gives: the same each time, for a repeated order must be the same bytes.
 ABANDONED = "the coordinator gave the pass up"
@@ -59,6 +62,16 @@ def abandon_unsettled(run: Run) -> None:
         if not run.checkpoint.is_settled(folder.place):
             identity = pass_id(run.plan.run, folder.place.scope, folder.place.call, folder.attempt)
             abandon_everywhere(run, identity)
+
+
+def finish_everywhere(run: Run) -> None:
+    """Tell every node that can be reached that a run is over; any other deletes its secrets by itself in time."""
+
+    def tell(node: str) -> None:
+        with contextlib.suppress(FedstatsError):
+            run.nodes.ask_once(node, "Finish", FinishOrder(run.plan.run), Accepted)
+
+    from_all(run.names, tell)
 
 
 def abandon_everywhere(run: Run, identity: str) -> None:

@@ -19,7 +19,7 @@ from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
-from fedstats.coordinator.receipts import abandon_unsettled, settle
+from fedstats.coordinator.receipts import abandon_unsettled, finish_everywhere, settle
 from fedstats.coordinator.run import Emit, Progress, Run
 from fedstats.coordinator.runner import RunFederation, start
 from fedstats.coordinator.session_state import SessionDocument, SessionState
@@ -220,6 +220,14 @@ class Session:
             lost=self.document.lost,
         )
 
+    def finish(self) -> None:
+        """Results are written: nodes delete what they keep for the runs of this session."""
+        for run in self._runs.values():
+            # The results are there; nothing that goes wrong from here on is worth an error.
+            with contextlib.suppress(FedstatsError):
+                settle(run)
+            finish_everywhere(run)
+
     def close(self, *, keeps_state: bool) -> None:
         """End every call; passes that nobody can come back to are abandoned at the nodes."""
         for nodes in (self.planning, self.running):
@@ -237,4 +245,5 @@ class Session:
         else:
             for run in self._runs.values():
                 abandon_unsettled(run)
+                finish_everywhere(run)
         self.running.transport.line.close()

@@ -22,6 +22,7 @@ Method = Literal[
     "Unmask",
     "Receipt",
     "Abandon",
+    "Finish",
     "Status",
 ]
 """Calls with one signed order and one signed answer."""

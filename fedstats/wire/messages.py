@@ -288,6 +288,14 @@ class AbandonOrder:
 
 @document
 @dataclass(frozen=True)
+class FinishOrder:
+    """The run is over: results are written, or nobody will come back to it. Secrets and blobs may go."""
+
+    run: str
+
+
+@document
+@dataclass(frozen=True)
 class StatusOrder:
     """Ask where a pass stands."""
 

@@ -61,6 +61,7 @@ class HonestNode:
     after: Hook = be_there
     computed: Counter = field(default_factory=Counter)
     abandoned: set = field(default_factory=set)
+    finished: set = field(default_factory=set)
     passes: dict = field(default_factory=dict)
     plans: dict = field(default_factory=dict)
     runs: dict[str, tuple[m.Plan, RunSecret]] = field(default_factory=dict)
@@ -171,6 +172,11 @@ class HonestNode:
         assert hashlib.sha256(held.words).hexdigest() == order.sha256
         held.receipted = True
         return self._sign(m.Accepted(order.run, order.pass_id, self.name, "closed"))
+
+    def _finish(self, signed: Signed) -> Signed:
+        order = self._read(signed, m.FinishOrder)
+        self.finished.add(order.run)
+        return self._sign(m.Accepted(order.run, "", self.name, "finished"))
 
     def _abandon(self, signed: Signed) -> Signed:
         order = self._read(signed, m.AbandonOrder)

@@ -106,6 +106,11 @@ class NodeStub:
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
                 response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                 _registered_method=True)
+        self.Finish = channel.unary_unary(
+                '/fedstats.v1.Node/Finish',
+                request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+                response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/fedstats.v1.Node/Status',
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
@@ -216,6 +221,13 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Finish(self, request, context):
+        """FinishOrder -> Accepted
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """StatusOrder -> PassStatus
         """
@@ -293,6 +305,11 @@ def add_NodeServicer_to_server(servicer, server):
             ),
             'Abandon': grpc.unary_unary_rpc_method_handler(
                     servicer.Abandon,
+                    request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+                    response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+            ),
+            'Finish': grpc.unary_unary_rpc_method_handler(
+                    servicer.Finish,
                     request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                     response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
             ),
@@ -680,6 +697,33 @@ class Node:
             request,
             target,
             '/fedstats.v1.Node/Abandon',
+            fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+            fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Finish(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedstats.v1.Node/Finish',
             fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
             fedstats_dot_v1_dot_node__pb2.Signed.FromString,
             options,

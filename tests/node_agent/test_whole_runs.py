@@ -1,0 +1,99 @@
+"""Whole runs of a real coordinator against real agents in this process: what stays at the nodes between runs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedstats.client import FederationClient
+from fedstats.coordinator.config import read_federation
+from fedstats.errors import Failed
+from fedstats.sandbox.create import create
+from fedstats.simulate.recipe import Recipe
+from fedstats.simulate.simulation import simulate
+from fedstats.transport.in_process import InProcessTransport
+from node_agent.agent import Agent
+from node_agent.config import read_settings
+from node_agent.node import open_node
+from node_agent.warm import load_steps
+
+
+@dataclass(frozen=True)
+class Played:
+    """A coordinator with its agents by name."""
+
+    client: FederationClient
+    agents: dict[str, Agent]
+
+    def secrets(self) -> list[str]:
+        """Secrets of runs and passes at all nodes."""
+        folders = [agent.node.secrets.folder for agent in self.agents.values()]
+        return [path.name for folder in folders for path in folder.glob("*-*")]
+
+    def blobs(self) -> dict[str, list[str]]:
+        """What each node keeps of blobs, by purpose."""
+        return {
+            name: [row[0] for row in agent.node.ledger.rows("SELECT purpose FROM blobs ORDER BY purpose")]
+            for name, agent in self.agents.items()
+        }
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[Played]:
+    load_steps()
+    files = simulate(tmp_path / "pooled", Recipe(sites=3, samples=900, variants=100, seed=5))
+    sandbox = create(
+        tmp_path / "sandbox",
+        bfile=files.prefix,
+        pheno=files.phenotypes,
+        covar=files.prefix.with_name("pooled.covar.tsv"),
+        site_column="site",
+    ).sandbox
+    with ExitStack() as stack:
+        agents = {}
+        for name in sandbox.nodes:
+            node = open_node(read_settings(sandbox.folder / name / "node.toml"))
+            stack.callback(node.close)
+            agents[name] = Agent(node)
+        settings = read_federation(sandbox.federation_file)
+        yield Played(FederationClient(settings, lambda _: InProcessTransport(agents)), agents)
+
+
+def interrupted(*_: Any) -> None:
+    raise Failed("the analyst stopped it", code="STOPPED")
+
+
+@pytest.mark.parametrize("to_disk", [True, False])
+def test_a_finished_run_leaves_no_secrets_at_the_nodes(played: Played, tmp_path: Path, to_disk: bool):
+    played.client.gwas("q1", covariates=["age"], out=tmp_path / "run" if to_disk else None)
+
+    assert played.secrets() == []
+    # The panel stays: every run of the federation has it.
+    assert played.blobs() == {name: ["panel"] for name in played.agents}
+
+
+def test_a_run_that_failed_keeps_its_secrets_for_resume(played: Played, tmp_path: Path):
+    def stop(event: Any) -> None:
+        if event.event == "pass" and event.data["state"] == "opened":
+            interrupted()
+
+    with pytest.raises(Failed, match="the analyst stopped it"):
+        played.client.gwas("q1", out=tmp_path / "run", events=stop)
+
+    assert len(played.secrets()) >= len(played.agents)
+    played.client.gwas("q1", out=tmp_path / "run", resume=True)
+    assert played.secrets() == []
+
+
+def test_a_finished_run_can_be_resumed_again_to_the_same_files(played: Played, tmp_path: Path):
+    table = tmp_path / "run.q1.tsv.gz"
+    played.client.gwas("q1", out=tmp_path / "run")
+    before = table.read_bytes()
+    table.unlink()
+
+    played.client.gwas("q1", out=tmp_path / "run", resume=True)
+
+    assert table.read_bytes() == before
