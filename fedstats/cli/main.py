@@ -10,6 +10,7 @@ from fedstats.cli import demo, gwas, nodes, sandbox, simulate, tables
 from fedstats.cli.failures import failed, interrupted, misused, show_bug, wants_help
 from fedstats.cli.help_pages import SETTINGS, GroupedCommand
 from fedstats.errors import FaultyInput, FedstatsError
+from fedstats.lean_process import lean_process
 
 app = typer.Typer(
     name="fedstats",
@@ -52,6 +53,7 @@ def options(
 
 def run() -> NoReturn:
     """Run the command and end with its exit code; every error is one clear message."""
+    lean_process()
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(exit_code())
 

@@ -14,6 +14,7 @@ import typer
 
 from fedstats.cli.output import Show, Shown, events, say
 from fedstats.errors import FedstatsError, UsageError
+from fedstats.lean_process import load_arrow_alone
 
 #: Headings of the help page, in its order.
 WHAT, MODEL, VARIANTS, PEOPLE, HOW = (
@@ -80,6 +81,7 @@ class Session:
 def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
     """A connection for one command; `flags` are the command's parameters by name."""
     with _logged(flags["out"]), events(as_json=flags["json"]) as show:
+        load_arrow_alone()
         from fedstats.client import connect
 
         paths: list[str] = []
