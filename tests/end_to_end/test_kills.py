@@ -102,9 +102,6 @@ def trio(running_trio: tuple[Sandbox, Undisturbed]) -> Trio:
     return Trio(sandbox, undisturbed, ledgers)
 
 
-AGENT_POINTS = (*(f"{when}:{step}" for step in "SRMCU" for when in ("before", "after")), "mid:M")
-
-
 def test_the_study_has_passes_of_two_blocks_and_more_chunks_than_are_in_flight(trio: Trio) -> None:
     blocks = trio.undisturbed.blocks
 
@@ -112,13 +109,22 @@ def test_the_study_has_passes_of_two_blocks_and_more_chunks_than_are_in_flight(t
     assert ("0", 0, 1) in blocks
 
 
-# The first pass of a run, and one of several that are under way at a time.
-@pytest.mark.parametrize(("point", "occurrence"), [(point, 1 + 5 * (i % 2)) for i, point in enumerate(AGENT_POINTS)])
-def test_agent_killed_at_any_step_and_started_again_changes_no_byte(
-    trio: Trio, out: Path, point: str, occurrence: int
+# The first pass of the run, then one of several that are under way at a time.
+@pytest.mark.parametrize(
+    "points",
+    [
+        ("before:S", "after:S@4"),
+        ("before:R", "after:R@4"),
+        ("before:M", "mid:M", "after:M@2"),
+        ("before:C", "after:C@4"),
+        ("before:U", "after:U@4"),
+    ],
+    ids=lambda points: points[0][-1],
+)
+def test_agent_killed_before_and_after_each_step_and_started_again_changes_no_byte(
+    trio: Trio, out: Path, points: tuple[str, ...]
 ) -> None:
-    occurrence = 1 if point == "mid:M" else occurrence  # two passes have two blocks
-    with mortal(trio.sandbox, "EE", f"{point}@{occurrence}"):
+    with mortal(trio.sandbox, "EE", *points):
         gwas(trio.sandbox, out)
 
     trio.assert_same_bytes_and_nothing_twice(out)
@@ -143,28 +149,18 @@ def test_agents_killed_in_turn_by_the_signal_change_no_byte(trio: Trio, out: Pat
     trio.assert_same_bytes_and_nothing_twice(out)
 
 
-@pytest.mark.parametrize(("point", "occurrence"), [(point, 1 + 4 * (i % 2)) for i, point in enumerate(POINTS)])
+# Once in the first pass, once among several that are under way; every point is there.
+@pytest.mark.parametrize(("first", "second"), list(zip(POINTS[::2], POINTS[1::2], strict=True)))
 def test_coordinator_killed_at_any_point_and_resumed_ends_with_the_same_bytes(
-    trio: Trio, out: Path, point: str, occurrence: int
+    trio: Trio, out: Path, first: str, second: str
 ) -> None:
-    occurrence = 1 if point == "after:rows" else occurrence  # there are four chunks
-    killed = gwas_command(trio.sandbox, out, crash=f"coordinator:{point}@{occurrence}")
+    killed = gwas_command(trio.sandbox, out, crash=f"coordinator:{first}")
+    again = gwas_command(trio.sandbox, out, "--resume", crash=f"coordinator:{second}@2")
     left = tables(out)
     gwas(trio.sandbox, out, resume=True)
 
-    assert killed.returncode == KILLED, killed.stderr
+    assert (killed.returncode, again.returncode) == (KILLED, KILLED), killed.stderr + again.stderr
     assert left == {}
-    trio.assert_same_bytes_and_nothing_twice(out)
-
-
-def test_killed_command_is_resumed_by_a_command(trio: Trio, out: Path) -> None:
-    """Killed again and again, a little further each time."""
-    killed = gwas_command(trio.sandbox, out, crash="coordinator:after:C@2")
-    again = gwas_command(trio.sandbox, out, "--resume", crash="coordinator:after:C@3")
-    done = gwas_command(trio.sandbox, out, "--resume")
-
-    assert [killed.returncode, again.returncode] == [KILLED, KILLED]
-    assert done.returncode == 0, done.stderr
     trio.assert_same_bytes_and_nothing_twice(out)
 
 
