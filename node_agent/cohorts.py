@@ -16,12 +16,14 @@ from fedstats.errors import ProtocolRefused, UsageError
 from fedstats.genotypes import PackedBlock
 from fedstats.planning.panel import Panel
 from fedstats.planning.people_lists import read_people
+from fedstats.planning.request import earlier_runs
 from fedstats.planning.survey import column_of
 from fedstats.study import Model
 from fedstats.wire.blobs import panel_from_bytes, variants_from_bytes
 from fedstats.wire.messages import Plan
 from node_agent.blob_folder import BlobFolder
 from node_agent.datasets.load import LoadedDataset, RegisteredDataset
+from node_agent.run_people import RunPeople, Tags, person_tags
 
 V = TypeVar("V")
 
@@ -56,12 +58,15 @@ class Cohorts:
     blobs
         Panels and lists.
     key
-        Secret of this node, under which the ledger names cohorts.
+        Secret of this node, under which the ledger names cohorts and people.
+    earlier
+        Who was in earlier runs.
     """
 
     registered: Mapping[str, RegisteredDataset]
     blobs: BlobFolder
     key: bytes = field(repr=False)
+    earlier: RunPeople
     _cache: dict[tuple[str, ...], object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -104,11 +109,21 @@ class Cohorts:
         """Who may be used by a run, shape (person,)."""
 
         def make() -> Bools:
-            lists = plan.request.people
+            lists, dataset = plan.request.people, self.of_plan(plan)
             people = read_people(self.blobs.read(lists, "the lists of people") if lists else b"")
-            return people.allowed(self.of_plan(plan))
+            allowed, earlier = people.allowed(dataset), earlier_runs(plan.request.people_as)
+            return allowed & self.earlier.among(earlier, self._tags(plan)) if earlier else allowed
 
-        return self._kept(("allowed", plan.dataset, plan.panel, plan.request.people), make)
+        return self._kept(("allowed", plan.dataset, plan.panel, plan.request.people, plan.request.people_as), make)
+
+    def keep_people(self, plan: Plan, digest: str) -> None:
+        """Remember who is in any model of a run, for runs that take the same people (`--people-as`)."""
+        models = plan.study.scanned or plan.study.models
+        used = np.any([self.cohort(plan, digest, model).people for model in models], axis=0)
+        self.earlier.keep(plan.run, self._tags(plan)[used])
+
+    def _tags(self, plan: Plan) -> Tags:
+        return self._kept(("tags", plan.dataset), lambda: person_tags(self.key, self.unbound(plan.dataset)))
 
     def cohort(self, plan: Plan, digest: str, model: Model) -> Cohort:
         """The cohort of a model of a plan with this digest, without genotypes."""

@@ -21,6 +21,8 @@ from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_d
 from node_agent.ledger import Ledger, open_ledger
 from node_agent.policy import Policy
 from node_agent.records import TABLES, Records
+from node_agent.run_people import TABLES as PEOPLE_TABLES
+from node_agent.run_people import RunPeople
 from node_agent.run_records import TABLES as RUN_TABLES
 from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
@@ -233,7 +235,7 @@ def open_node(settings: Settings) -> Node:
     keys, registered = check_all(settings)
     lock_file = _lock(settings.state)
     try:
-        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES + RUN_TABLES)
+        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES + RUN_TABLES + PEOPLE_TABLES)
     except FedstatsError:
         os.close(lock_file)
         raise
@@ -249,7 +251,7 @@ def open_node(settings: Settings) -> Node:
         secrets=open_secret_files(settings.state / "secrets"),
         spool=open_spool(settings.state / "spool", records),
         blobs=blobs,
-        cohorts=Cohorts(registered, blobs, _cohort_key(settings.state)),
+        cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger)),
         workers=Workers(settings.threads),
         crash=crash_points(sandbox=settings.roster.content.sandbox),
         lock_file=lock_file,

@@ -126,6 +126,7 @@ def begin(node: Node, signed: Signed) -> Signed:
             give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
         node.records.begin_run(plan.run, order.plan)
         node.runs.touch(plan.run, datetime.now(UTC))
+        node.cohorts.keep_people(plan, order.plan)
         if plan.lost:
             node.ledger.append("amended", {"run": plan.run, "amends": plan.amends, "lost": _names(plan)})
         if plan.privacy == "plain":

@@ -49,7 +49,7 @@ Extract = Annotated[Path | None, option("--extract", "FILE", VARIANTS, "Ids of v
 Exclude = Annotated[Path | None, option("--exclude", "FILE", VARIANTS, "Ids of variants to leave out.")]
 Keep = Annotated[Path | None, option("--keep", "FILE", PEOPLE, "People (FID IID) to keep.")]
 Remove = Annotated[Path | None, option("--remove", "FILE", PEOPLE, "People (FID IID) to leave out.")]
-PeopleAs = Annotated[str, typer.Option("--people-as", hidden=True)]
+PeopleAs = Annotated[str, option("--people-as", "OUT", PEOPLE, "Only the people of the earlier run that wrote OUT.")]
 Nodes = Annotated[str, option("--nodes", "NAMES", PEOPLE, "Nodes of the run; all unless said.")]
 Privacy = Annotated[
     str, option("--privacy", "masked|plain", HOW, "plain shows you each node's sums; every policy must allow it.")

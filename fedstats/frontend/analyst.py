@@ -12,6 +12,7 @@ from fedstats.frontend.job import (
     Names,
     PeopleList,
     VariantList,
+    earlier_people,
     names_of,
     people_of,
     place_of,
@@ -152,7 +153,7 @@ def _job(
         privacy=common.get("privacy", "masked"),
         chromosomes=common.get("chr", ""),
         nodes=names_of(common.get("nodes", ())),
-        people_as=common.get("people_as", ""),
+        people_as=earlier_people(common.get("people_as", "")),
         pass_variants=common.get("pass_variants", LARGEST_PASS),
         wait_seconds=seconds_of(common.get("wait", "2h")),
     )

@@ -1,5 +1,6 @@
 """Job: everything a run is given, from names and lists as an analyst writes them."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -85,6 +86,25 @@ def people_of(given: PeopleList | None, flag: str) -> frozenset[tuple[str, str]]
     if not alone and any(len(line) < 2 for line in rows):
         raise UsageError(f"{flag} {given}: some lines have no FID and IID", code="BAD_LIST")
     return frozenset(("", line[0]) if alone else (line[0], line[1]) for line in rows)
+
+
+def earlier_people(given: str | Path) -> str:
+    """What `Request.people_as` says: digests of the plans of an earlier run, given by its OUT; ids stay as they are."""
+    text = str(given)
+    if not text or all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", run) for run in text.split(",")):
+        return text
+    record = Path(f"{text}.run.json")
+    try:
+        plans = json.loads(record.read_text(encoding="utf-8")).get("plans", {})
+    except (OSError, ValueError, AttributeError):
+        raise UsageError(
+            f"--people-as {text}: there is no record of a finished run in {record.name}",
+            code="BAD_LIST",
+            hint="Give the --out of an earlier run, whose OUT.run.json still lies there.",
+        ) from None
+    if not plans:
+        raise UsageError(f"--people-as {text}: that run asked no nodes, so none remembers it", code="BAD_LIST")
+    return ",".join(plans[name] for name in sorted(plans))
 
 
 def variants_of(given: VariantList | None, flag: str) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fedstats.arrays import Indices
 from fedstats.dataset import Dataset, People
+from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.backend import Backend, Events, Place, Provenance
@@ -57,6 +58,12 @@ class LocalBackend:
 
     def serve(self, study: Study, request: Request, people: People, variants: Indices) -> Mapping[str, Serve]:  # noqa: ARG002
         """What each data set serves."""
+        if request.people_as:
+            raise UsageError(
+                "--people-as takes the people of an earlier run, and nothing here remembers any",
+                code="UNKNOWN_RUN",
+                hint="Give the same traits and covariates, or --keep a list of people.",
+            )
         self._people = people
         return {name: serve(data, study, self.floors, people.allowed(data)) for name, data in self.datasets.items()}
 

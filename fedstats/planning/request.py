@@ -1,5 +1,6 @@
 """Request: what an analyst asked for, as data; what it becomes is settled by `resolve`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args, get_type_hints
@@ -31,6 +32,8 @@ class Request:
         As typed, "" for all: "1-22,X".
     people
         SHA-256 of the people lists of the run (see `people_lists`), "" without lists.
+    people_as
+        Earlier runs whose people are taken, "" for none: ids of runs or digests of plans, separated by commas.
     """
 
     analysis: AnalysisKind
@@ -54,6 +57,11 @@ class Request:
     people_as: str = ""
     pass_variants: int = LARGEST_PASS
     wait_seconds: float = 7200.0
+
+
+def earlier_runs(people_as: str) -> tuple[str, ...]:
+    """The runs that `Request.people_as` names."""
+    return tuple(people_as.split(",")) if people_as else ()
 
 
 def check_request(request: Request) -> None:
@@ -132,8 +140,8 @@ def _limits(request: Request) -> list[str]:
     faults = []
     if not 1 <= request.pass_variants <= LARGEST_PASS:
         faults.append(f"--pass-variants {request.pass_variants} is not between 1 and {LARGEST_PASS}")
-    if request.people_as:
-        faults.append("--people-as is not there yet; give the same traits and covariates, or --keep a list of people")
+    if not all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", run) for run in earlier_runs(request.people_as)):
+        faults.append(f"--people-as {request.people_as!r} is no run: it is not 32 or 64 hexadecimal digits")
     if request.wait_seconds < 0:
         faults.append("--wait is negative")
     return faults

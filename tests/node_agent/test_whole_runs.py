@@ -10,7 +10,7 @@ import pytest
 
 from fedstats.client import FederationClient
 from fedstats.coordinator.config import read_federation
-from fedstats.errors import Failed
+from fedstats.errors import Failed, UsageError
 from fedstats.sandbox.create import create
 from fedstats.simulate.recipe import Recipe
 from fedstats.simulate.simulation import simulate
@@ -62,6 +62,12 @@ def played(tmp_path: Path) -> Iterator[Played]:
         yield Played(FederationClient(settings, lambda _: InProcessTransport(agents)), agents)
 
 
+def first_people(folder: Path, each: int) -> list[tuple[str, str]]:
+    """Identifiers of the first people of every site."""
+    lists = [(path / "genotypes.fam").read_text().splitlines()[:each] for path in folder.iterdir() if path.is_dir()]
+    return [(line.split()[0], line.split()[1]) for lines in lists for line in lines]
+
+
 def interrupted(*_: Any) -> None:
     raise Failed("the analyst stopped it", code="STOPPED")
 
@@ -97,3 +103,36 @@ def test_a_finished_run_can_be_resumed_again_to_the_same_files(played: Played, t
     played.client.gwas("q1", out=tmp_path / "run", resume=True)
 
     assert table.read_bytes() == before
+
+
+def test_a_run_takes_the_people_of_an_earlier_one(played: Played, tmp_path: Path):
+    keep = first_people(tmp_path / "sandbox", 150)
+    played.client.gwas("q1", keep=keep, out=tmp_path / "first")
+    known = played.client.freq(keep=keep).to_polars()
+
+    as_first = played.client.freq(people_as=str(tmp_path / "first")).to_polars()
+    everybody = played.client.freq().to_polars()
+
+    assert as_first.equals(known)
+    assert as_first["OBS_CT"].max() <= 2 * 450 < everybody["OBS_CT"].max()
+
+
+def test_people_of_a_run_can_be_left_out_further(played: Played, tmp_path: Path):
+    keep = first_people(tmp_path / "sandbox", 150)
+    played.client.gwas("q1", keep=keep, out=tmp_path / "first")
+
+    fewer = played.client.freq(people_as=str(tmp_path / "first"), remove=keep[:20]).to_polars()
+
+    assert fewer.equals(played.client.freq(keep=keep[20:]).to_polars())
+
+
+def test_a_run_that_no_node_knows_is_named(played: Played):
+    with pytest.raises(UsageError, match=r"the run 0{16}\.\.\. did not begin at this node") as caught:
+        played.client.freq(people_as="0" * 64)
+
+    assert (caught.value.code, caught.value.node) == ("UNKNOWN_RUN", next(iter(played.agents)))
+
+
+def test_people_as_needs_the_record_of_a_run(played: Played, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"there is no record of a finished run in none\.run\.json"):
+        played.client.freq(people_as=str(tmp_path / "none"))
