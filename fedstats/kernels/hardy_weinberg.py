@@ -1,8 +1,9 @@
 """Exact tests of Hardy-Weinberg equilibrium from genotype counts, many variants at once.
 
-The number of heterozygotes, given the alleles, has terms whose ratio to their neighbours is simple. Sums start at the
-mode and at the observation and go outwards until nothing is added, so the work grows with the square root of the
-number of people, and p-values are relative to the observation's own probability: they keep their digits in the tails.
+Given the alleles, the probability of each number of heterozygotes has a simple ratio to that of its neighbours. So
+probabilities relative to the likeliest number are running products of ratios, outwards on both sides, as far as
+anything is added: the work grows with the square root of the number of people, and p-values keep their digits down to
+the smallest double. Variants of like width share a table.
 
 References
 ----------
@@ -13,18 +14,21 @@ equilibrium at biallelic genetic markers on the X chromosome.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from fedstats.arrays import Bools, Counts, Reals
+from fedstats.arrays import Counts, Indices, Reals
 
 #: Configurations whose probability is within this share of the observed one tie with it, as in PLINK.
 TIE = 1e-8
-#: Terms below this share of a sum add nothing to a double.
-_NEGLIGIBLE = 1e-18
-
-#: Configurations less likely than the observed one by more than this many units of log add nothing to a double.
-_FAR = 40.0
+#: Terms below this share of the smallest that matters add nothing to a double.
+_NEGLIGIBLE = 1e-17
+#: Probabilities under this share of the mode's are as good as zero: they underflow.
+_UNDERFLOW = 1e-305
+#: Numbers in a table: a few tables stay in a usual L2 cache.
+_TABLE = 1 << 14
 
 
 def exact_p(heterozygous: Counts, homozygous: Counts, other_homozygous: Counts, *, mid: bool = False) -> Reals:
@@ -39,94 +43,118 @@ def exact_p(heterozygous: Counts, homozygous: Counts, other_homozygous: Counts, 
     """
     rare = heterozygous + 2 * np.minimum(homozygous, other_homozygous)
     people = heterozygous + homozygous + other_homozygous
-    total, log_observed, mode = _normalised(heterozygous, rare, people)
-    side = np.where(heterozygous >= mode, 2, -2)
-    own = _outward_sum(heterozygous, side, rare, people, np.ones(len(rare)))
-    start, log_start = _first_as_unlikely(mode, -side, rare, people, log_observed)
-    first = np.exp(np.minimum(log_start - log_observed, np.log1p(TIE)))
-    inside = (start >= 0) & (start <= rare)
-    other = np.where(inside, _outward_sum(start, -side, rare, people, np.where(inside, first, 0.0)), 0.0)
-    ties = 1.0 + np.where(
-        start == heterozygous, _equal_neighbours(heterozygous, rare, people), inside & (first >= 1 - TIE)
-    )
-    scale = np.exp(log_observed) / total
-    at_mode = log_observed >= -TIE
-    p = np.where(at_mode, 1.0, scale * (own + other))
-    return np.asarray(np.clip(p - 0.5 * scale * ties if mid else p, 0.0, 1.0))
+    mode = _mode(rare, people)
+    away = np.abs(heterozygous - mode) // 2
+    width = _width(rare, people, away)
+    p = np.empty(len(rare))
+    for rows in _tables(width):
+        observed = partial(_Distributions.at, heterozygous=heterozygous[rows])
+        found = _distributions(mode[rows], rare[rows], people[rows], int(width[rows].max()), observed)
+        p[rows] = found.unlikely(found.at(heterozygous[rows]), mid=mid) / found.total
+    return np.clip(p, 0.0, 1.0)
 
 
-def _equal_neighbours(h: Counts, rare: Counts, people: Counts) -> Bools:
-    """Whether a neighbour of the mode is as likely as the mode itself."""
-    ratios = [_ratio(h.astype(np.float64), np.full_like(h, step), rare, people) for step in (2, -2)]
-    return np.asarray(np.maximum(*ratios) >= 1 - TIE)
+@dataclass(frozen=True, eq=False)
+class _Distributions:
+    """Probabilities over that of the mode: of the mode and upwards, and of what lies below, shapes (variant, step)."""
+
+    mode: Counts
+    up: Reals
+    down: Reals
+
+    @property
+    def total(self) -> Reals:
+        """Sum of all, shape (variant,)."""
+        return np.asarray(self.up.sum(axis=1) + self.down.sum(axis=1))
+
+    def at(self, heterozygous: Counts) -> Reals:
+        """The relative probability of one number of each variant; 0 outside of the table."""
+        steps, width = (heterozygous - self.mode) // 2, self.up.shape[1]
+        rows = np.arange(len(steps))
+        above, below = np.clip(steps, 0, width - 1), np.clip(-steps - 1, 0, width - 2)
+        value = np.where(steps >= 0, self.up[rows, above], self.down[rows, below])
+        return np.where(np.abs(steps) < width, value, 0.0)
+
+    def unlikely(self, limit: Reals, *, mid: bool) -> Reals:
+        """Sum of what is no likelier than `limit`, ties half where `mid`, shape (variant,)."""
+        low, high = (limit * (1 - TIE))[:, None], (limit * (1 + TIE))[:, None]
+        counted = [side * (side <= high) for side in (self.up, self.down)]
+        sums = counted[0].sum(axis=1) + counted[1].sum(axis=1)
+        if mid:
+            ties = [side * (side >= low) for side in counted]
+            sums -= 0.5 * (ties[0].sum(axis=1) + ties[1].sum(axis=1))
+        return np.asarray(sums)
 
 
-def _ratio(h: Reals, step: Counts, rare: Counts, people: Counts) -> Reals:
-    """Probability of h + step heterozygotes over that of h, step being 2 or -2; 0 past either end."""
-    common = 2 * people - rare
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = (rare - h) * (common - h) / ((h + 2) * (h + 1))
-        down = h * (h - 1) / ((rare - h + 2) * (common - h + 2))
-    ratio = np.where(step > 0, up, down)
-    # Past either end the formulas are negative or undefined; there is no such configuration.
-    return np.where((h >= 0) & (h <= rare) & (ratio > 0), ratio, 0.0)
+def _distributions(
+    mode: Counts, rare: Counts, people: Counts, width: int, least: Callable[[_Distributions], Reals]
+) -> _Distributions:
+    """Tables of this width, or wider where the ends are not negligible beside the least probability that matters."""
+    while True:
+        up = _running(mode, rare, people, width, upwards=True)
+        down = _running(mode, rare, people, width, upwards=False)[:, 1:]
+        found = _Distributions(mode, up, down)
+        if (np.maximum(up[:, -1], down[:, -1]) <= np.maximum(_NEGLIGIBLE * least(found), _UNDERFLOW)).all():
+            return found
+        width *= 2
+
+
+def _running(mode: Counts, rare: Counts, people: Counts, width: int, *, upwards: bool) -> Reals:
+    """Probabilities over that of the mode, from the mode outwards, shape (variant, step)."""
+    steps = 2 * np.arange(width - 1, dtype=np.float64)
+    fewer = rare.astype(np.float64)
+    more = 2.0 * people - fewer
+    terms = np.empty((len(mode), width))
+    terms[:, 0] = 1.0
+    # Past either end a factor is zero, and the product stays so.
+    if upwards:
+        over = ((fewer - mode)[:, None] - steps) * ((more - mode)[:, None] - steps)
+        h = mode[:, None] + steps
+        np.divide(over, (h + 2) * (h + 1), out=terms[:, 1:])
+    else:
+        under = ((fewer - mode + 2)[:, None] + steps) * ((more - mode + 2)[:, None] + steps)
+        h = mode[:, None] - steps
+        np.divide(h * (h - 1), under, out=terms[:, 1:])
+    return np.asarray(np.multiply.accumulate(terms, axis=1, out=terms))
 
 
 def _mode(rare: Counts, people: Counts) -> Counts:
     """The likeliest number of heterozygotes, of the parity of the rare allele's count."""
-    middle = rare * (2 * people - rare) // np.maximum(2 * people, 1)
-    middle = middle + (middle + rare) % 2
-    middle = np.clip(middle, 0, rare)
-    for _ in range(3):
-        up = (_ratio(middle.astype(np.float64), np.full_like(middle, 2), rare, people) > 1) & (middle < rare)
-        down = (_ratio(middle.astype(np.float64), np.full_like(middle, -2), rare, people) > 1) & (middle > 1)
-        middle = middle + 2 * up - 2 * (down & ~up)
-    return np.asarray(middle)
+    common = 2 * people - rare
+    # The ratio to the next number falls below one where (rare - h)(common - h) = (h + 1)(h + 2).
+    root = (rare * common - 2) / (rare + common + 3.0)
+    mode = np.clip(np.ceil(root).astype(np.int64), 0, rare)
+    mode += (mode + rare) % 2
+    return np.asarray(mode)
 
 
-def _normalised(heterozygous: Counts, rare: Counts, people: Counts) -> tuple[Reals, Reals, Counts]:
-    """Sum of all probabilities and log of the observed one, both over that of the mode; and the mode."""
-    mode = _mode(rare, people)
-    one = np.ones(len(rare))
-    both = [_outward_sum(mode, np.full_like(mode, step), rare, people, one) for step in (2, -2)]
-    steps = np.where(heterozygous >= mode, 2, -2)
-    log_observed = _walk(mode, steps, rare, people, lambda h, _: h != heterozygous)[1]
-    return both[0] + both[1] - 1, log_observed, mode
+def _deviation(rare: Counts, people: Counts) -> Reals:
+    """Standard deviation of the number of heterozygotes, in steps of two (Levene 1949)."""
+    a, b = rare.astype(np.float64), (2.0 * people - rare)
+    alleles = np.maximum(a + b, 4)
+    mean = a * b / (alleles - 1)
+    variance = mean + a * (a - 1) * b * (b - 1) / ((alleles - 1) * (alleles - 3)) - mean**2
+    return np.asarray(np.sqrt(np.maximum(variance, 1.0)) / 2)
 
 
-def _outward_sum(start: Counts, step: Counts, rare: Counts, people: Counts, first: Reals) -> Reals:
-    """Sum of terms from `start` outwards, the term at `start` being `first`."""
-    total, at = first.copy(), np.arange(len(start))
-    h, term = start.astype(np.float64), first.copy()
-    while len(at):
-        term = term * _ratio(h, step[at], rare[at], people[at])
-        h = h + step[at]
-        total[at] += term
-        going = term > _NEGLIGIBLE * total[at]
-        at, h, term = at[going], h[going], term[going]
-    return total
+def _width(rare: Counts, people: Counts, away: Counts) -> Counts:
+    """Steps outwards from the mode after which a normal curve is negligible beside the one `away` from the mode."""
+    deviation = _deviation(rare, people)
+    reach = np.sqrt(np.minimum(away, 40 * deviation) ** 2 + 80 * deviation**2)
+    return np.asarray(np.minimum(reach + 8, rare // 2 + 2).astype(np.int64))
 
 
-def _first_as_unlikely(
-    mode: Counts, step: Counts, rare: Counts, people: Counts, log_observed: Reals
-) -> tuple[Counts, Reals]:
-    """The first number on the other side of the mode that is as unlikely as the observed one, and its log term."""
-    return _walk(mode, step, rare, people, lambda _, log_term: log_term > log_observed + TIE)
-
-
-def _walk(
-    start: Counts, step: Counts, rare: Counts, people: Counts, onward: Callable[[Counts, Reals], Bools]
-) -> tuple[Counts, Reals]:
-    """Go outwards from the mode while `onward`(number, log term), at most one step past the end."""
-    h, log_term = start.copy(), np.zeros(len(start))
-    while True:
-        going = onward(h, log_term) & (h >= 0) & (h <= rare)
-        if not going.any():
-            return h, log_term
-        at = np.flatnonzero(going)
-        with np.errstate(divide="ignore"):
-            log_term[at] += np.log(_ratio(h[at].astype(np.float64), step[at], rare[at], people[at]))
-        h[at] += step[at]
+def _tables(width: Counts) -> list[Indices]:
+    """Variants in groups of like width, so that a table of each group is small."""
+    order = np.argsort(width, kind="stable")
+    groups, first = [], 0
+    while first < len(order):
+        last = first + max(1, _TABLE // int(width[order[first]]))
+        # As many as would fit at the width of the widest of them.
+        last = first + max(1, _TABLE // int(width[order[min(last, len(order)) - 1]]))
+        groups.append(order[first:last])
+        first = last
+    return groups
 
 
 def exact_p_on_x(
@@ -154,65 +182,70 @@ def exact_p_on_x(
     Given the alleles of everybody, females' heterozygotes and males' alleles vary together:
     all configurations that are no likelier than the observed one count.
     """
-    from scipy.special import gammaln  # where it is needed: importing it takes longer than most commands
-
     counts = np.stack([heterozygous, homozygous, other_homozygous, male, other_male], axis=1)
     different, inverse = np.unique(counts, axis=0, return_inverse=True)
-    log_factorial = gammaln(np.arange(2 * int(counts.sum(axis=1).max(initial=0)) + 2) + 1.0)
+    most = 2 * int(counts.sum(axis=1).max(initial=0)) + 2
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most, dtype=np.float64)))])
     p = [_x_p(h, m, o, y, z, log_factorial, mid=mid) for h, m, o, y, z in different.tolist()]
     return np.array(p, np.float64)[inverse.reshape(-1)]
 
 
 def _x_p(het: int, hom: int, other: int, male: int, other_male: int, log_factorial: Reals, *, mid: bool) -> float:
-    """The p-value of one variant, from the configurations that could matter."""
+    """The p-value of one variant: rows of equal males' alleles, each a distribution of females' heterozygotes."""
     females, males = het + hom + other, male + other_male
     alleles = 2 * hom + het + male
     if alleles in (0, 2 * females + males):
         return 0.5 if mid else 1.0
-    observed = float(_x_log_p(np.array(male), np.array(het), females, males, alleles, log_factorial))
-    with_allele, hets = _x_window(observed, females, males, alleles, log_factorial)
-    log_p = _x_log_p(with_allele[:, None], hets, females, males, alleles, log_factorial)
-    relative = np.exp(log_p - log_p.max())
-    counted = log_p <= observed + TIE
-    tied = np.abs(log_p - observed) <= TIE
-    share = relative[counted].sum() - (0.5 * relative[tied].sum() if mid else 0.0)
-    return float(min(1.0, share / relative.sum()))
-
-
-def _x_log_p(with_allele: Counts, hets: Counts, females: int, males: int, alleles: int, log_factorial: Reals) -> Reals:
-    """Log of the ways to hand out the alleles, −inf where there is none."""
-    of_females = alleles - with_allele
-    hom, odd = np.divmod(of_females - hets, 2)
-    rest = females - hets - hom
-    possible = (odd == 0) & (hom >= 0) & (rest >= 0) & (hets >= 0)
-    parts = [np.where(possible, part, 0) for part in (hets, hom, rest)]
-    ways = parts[0] * np.log(2.0) - sum(log_factorial[part] for part in parts)
-    return np.where(possible, ways - log_factorial[with_allele] - log_factorial[males - with_allele], -np.inf)
-
-
-def _x_window(observed: float, females: int, males: int, alleles: int, log_factorial: Reals) -> tuple[Counts, Counts]:
-    """Males' alleles, shape (row,), and heterozygotes, shape (row, column), outside of which nothing matters.
-
-    Notes
-    -----
-    A configuration is no likelier than its males' alleles are, which is hypergeometric. Rows under e^-40 of the
-    observed probability are left out. Within a row, Bernstein's inequality with steps of two bounds what lies far out.
-    """
-    f = log_factorial
     with_allele = np.arange(max(0, alleles - 2 * females), min(males, alleles) + 1)
-    a = alleles - with_allele
-    b = 2 * females - a
-    # All ways of a row add up to (2 females)! / (a! b!) over the females' factorial.
-    row = f[2 * females] - f[a] - f[b] - f[females] - f[with_allele] - f[males - with_allele]
-    kept = row > observed - _FAR
-    with_allele, a, b = with_allele[kept], a[kept].astype(np.float64), b[kept].astype(np.float64)
-    mean = a * b / max(2 * females - 1, 1)
-    pairs = a * (a - 1) * b * (b - 1) / max((2 * females - 1) * (2 * females - 3), 1)
-    variance = max(float((mean + pairs - mean**2).max()), 0.0)
-    drop = float(row.max()) - observed + _FAR
-    half = int(2 * drop / 3 + np.sqrt((2 * drop / 3) ** 2 + 2 * drop * variance)) + 4
-    width = np.arange(0, 2 * min(half, females) + 2, 2)
-    start = np.maximum(mean.astype(np.int64) - half, 0)
-    # Heterozygotes have the parity of the females' alleles.
-    start += (start + (alleles - with_allele)) % 2
-    return with_allele, start[:, None] + width
+    log_row = _x_log_rows(with_allele, females, males, alleles, log_factorial)
+    of_females = alleles - with_allele
+    rare = np.minimum(of_females, 2 * females - of_females)
+    mine = int(male - with_allele[0])
+    log_observed = log_row[mine] + _log_share(het, int(rare[mine]), females)
+    # A row all of which is less likely than the observed configuration counts whole, whatever is in it.
+    shares = np.ones(len(log_row))
+    mixed = np.flatnonzero(log_row > log_observed - 1e-3)
+    shares[mixed] = _x_shares(rare[mixed], females, log_row[mixed], log_observed, mid=mid)
+    return float(min(1.0, (np.exp(log_row) * shares).sum()))
+
+
+def _x_log_rows(with_allele: Counts, females: int, males: int, alleles: int, log_factorial: Reals) -> Reals:
+    """Log of the probability of each number of males with the allele, which is hypergeometric."""
+    f, a = log_factorial, alleles - with_allele
+    rows = -f[a] - f[2 * females - a] - f[with_allele] - f[males - with_allele]
+    rows = rows - rows.max()
+    return np.asarray(rows - np.log(np.exp(rows).sum()))
+
+
+def _log_share(het: int, rare: int, females: int) -> float:
+    """Log of the probability of a number of heterozygotes given the females' alleles."""
+    hets, alleles, people = np.array([het]), np.array([rare]), np.array([females])
+    mode = _mode(alleles, people)
+    width = _width(alleles, people, np.abs(hets - mode) // 2)
+    found = _distributions(mode, alleles, people, int(width[0]), partial(_Distributions.at, heterozygous=hets))
+    with np.errstate(divide="ignore"):
+        return float(np.log(found.at(hets)[0] / found.total[0]))
+
+
+def _x_shares(rare: Counts, females: int, log_row: Reals, log_observed: float, *, mid: bool) -> Reals:
+    """Share of each row that is no likelier than the observed configuration."""
+    people = np.full(len(rare), females)
+    mode, shares = _mode(rare, people), np.empty(len(rare))
+    # The observed probability over that of a row, and so over that of the mode, is at least this.
+    ratio = np.exp(np.minimum(log_observed - log_row, 600.0))
+    width = _width(rare, people, _steps_of(rare, people, ratio))
+    for rows in _tables(width):
+        least = partial(_given, np.minimum(ratio[rows], 1.0))
+        found = _distributions(mode[rows], rare[rows], people[rows], int(width[rows].max()), least)
+        shares[rows] = found.unlikely(ratio[rows] * found.total, mid=mid) / found.total
+    return shares
+
+
+def _given(least: Reals, _: _Distributions) -> Reals:
+    return least
+
+
+def _steps_of(rare: Counts, people: Counts, ratio: Reals) -> Counts:
+    """About how many steps from the mode a normal curve falls by this ratio."""
+    deviations = np.sqrt(np.maximum(-2 * np.log(np.maximum(ratio, _UNDERFLOW)), 0.0))
+    return np.asarray((deviations * _deviation(rare, people)).astype(np.int64))

@@ -47,6 +47,27 @@ def test_tails_keep_their_digits() -> None:
     assert exact_p(np.array([0]), np.array([150]), np.array([150]))[0] == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("counts", [(200, 900, 900), (990, 500, 510), (40, 0, 1960), (1999, 0, 1), (0, 1, 1999)])
+def test_exact_p_of_thousands_is_that_of_enumeration(counts: tuple[int, int, int]) -> None:
+    # Beside each other, so that narrow and wide variants share a table.
+    found = exact_p(*(np.array([count, 3 * count, 1]) for count in counts))
+
+    assert found[0] == pytest.approx(by_enumeration(*counts, mid=False), rel=1e-10)
+
+
+def test_many_variants_at_once_are_each_of_them_alone() -> None:
+    rng = np.random.default_rng(2)
+    het, hom, other = rng.integers(0, 800, (3, 500)) * rng.choice([0, 1, 1, 1], (3, 500))
+
+    alone = [exact_p(het[k : k + 1], hom[k : k + 1], other[k : k + 1])[0] for k in range(500)]
+
+    np.testing.assert_allclose(exact_p(het, hom, other), alone, rtol=1e-13)
+
+
+def test_p_below_the_smallest_double_is_zero() -> None:
+    assert exact_p(np.array([0]), np.array([5000]), np.array([5000]))[0] == 0
+
+
 def test_swapping_the_homozygotes_changes_nothing() -> None:
     rng = np.random.default_rng(1)
     het, hom, other = rng.integers(0, 500, (3, 400))
