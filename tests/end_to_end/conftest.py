@@ -11,6 +11,7 @@ import pytest
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
 from fedstats.sandbox.folder import Sandbox
+from tests.end_to_end.error_sites import Sites, full_disk, make_sites
 from tests.real_data import FOLDER, needs_real_data
 
 
@@ -47,6 +48,19 @@ def three_sites(split_hapmap3: Callable[..., Sandbox]) -> Iterator[Sandbox]:
     processes.start(sandbox)
     yield sandbox
     processes.stop(sandbox)
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+    """Three running agents of made-up data on which everything can go wrong; their disks can be said to be full."""
+    folder = tmp_path_factory.mktemp("sites")
+    made = make_sites(folder)
+    spool = full_disk(folder / "node-disk-is-full", "*.words")
+    try:
+        processes.start(made.sandbox, environment=spool)
+        yield made
+    finally:
+        processes.stop(made.sandbox)
 
 
 @pytest.fixture

@@ -158,6 +158,12 @@ def fedstats(*words: str | Path, cwd: Path, environment: Mapping[str, str] | Non
     return Ended(process.returncode, output, errors)
 
 
+def gwas(sites: Sites, cwd: Path, *flags: str | Path, pheno: str = "q1", **options: Path) -> Ended:
+    """A run of the command in `cwd`, with OUT = run."""
+    federation = options.get("federation", sites.federation)
+    return fedstats("gwas", "--federation", federation, "--pheno", pheno, "--out", "run", *flags, cwd=cwd)
+
+
 def fedstats_node(*words: str | Path, cwd: Path) -> Ended:
     """Run the `fedstats-node` command to its end."""
     found = subprocess.run(

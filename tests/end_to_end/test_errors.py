@@ -1,12 +1,9 @@
 """Whatever goes wrong is one clear error with its exit code; nothing is half-written, nothing of a node leaks."""
 
-import gzip
 import json
 import re
 import shutil
 import signal
-import struct
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,12 +14,10 @@ import pytest
 from fedstats.identity.card import make_card, write_card
 from fedstats.identity.keys import Leaf, generate_leaf, load_identity, save_leaf
 from fedstats.results.associations import Associations
-from fedstats.sandbox import pooled, processes
+from fedstats.sandbox import pooled
 from fedstats.sandbox.folder import COORDINATOR, IDENTITY_FILE, LEAF_FILE, LEAF_KEY_FILE
 from tests.end_to_end.error_sites import (
     OTHER_ALLELES,
-    PERSON,
-    TABLE,
     VALUE,
     Ended,
     Sites,
@@ -32,31 +27,12 @@ from tests.end_to_end.error_sites import (
     fedstats_node,
     fedstats_process,
     full_disk,
-    make_sites,
+    gwas,
 )
 
 #: Largest difference, in standard errors, from least squares in float64: fixed-point steps are far smaller.
 IN_STANDARD_ERRORS = 1e-8
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    """Three running agents; one of them can be told that its disk is full."""
-    folder = tmp_path_factory.mktemp("sites")
-    made = make_sites(folder)
-    spool = full_disk(folder / "node-disk-is-full", "*.words")
-    try:
-        processes.start(made.sandbox, environment=spool)
-        yield made
-    finally:
-        processes.stop(made.sandbox)
-
-
-def gwas(sites: Sites, cwd: Path, *flags: str | Path, pheno: str = "q1", **options: Path) -> Ended:
-    """A run of the command in `cwd`, with OUT = run."""
-    federation = options.get("federation", sites.federation)
-    return fedstats("gwas", "--federation", federation, "--pheno", pheno, "--out", "run", *flags, cwd=cwd)
 
 
 def check(ended: Ended, code: int, *said: str, folder: Path) -> None:
@@ -390,44 +366,3 @@ def test_a_node_that_is_away_is_shown_as_such_with_exit_4(sites: Sites, tmp_path
     assert ended.code == 4
     assert "3 nodes, 2 ready" in ended.output
     assert "EE: nobody answers" in ended.errors
-
-
-# Canaries
-
-
-def test_no_identifier_path_or_value_of_a_node_reaches_the_coordinator(sites: Sites, tmp_path: Path) -> None:
-    flag = sites.sandbox.folder.parent / "node-disk-is-full"
-    ended = [
-        gwas(sites, _made(tmp_path / "success"), "--covar", "age,sex"),
-        gwas(sites, _made(tmp_path / "lacking"), pheno="height"),
-        gwas(sites, _made(tmp_path / "refused"), pheno="q60"),
-        gwas(sites, _made(tmp_path / "collinear"), "--covar", "age,twice"),
-        gwas(sites, _made(tmp_path / "categorical"), "--covar", "sex,age", "--categorical", "age"),
-        fedstats("hardy", "--federation", sites.federation, "--out", "run", cwd=_made(tmp_path / "hardy")),
-        fedstats("nodes", "--federation", sites.federation, "--policy", "--json", cwd=tmp_path),
-    ]
-    flag.touch()
-    ended.append(gwas(sites, _made(tmp_path / "disk")))
-    flag.unlink()
-
-    assert [one.code for one in ended] == [0, 2, 3, 2, 3, 0, 0, 5]
-    received = {path: _unpacked(path) for path in tmp_path.rglob("*") if path.is_file()}
-    received |= {Path(f"output {number}"): (one.output + one.errors).encode() for number, one in enumerate(ended)}
-    assert len(received) > 30
-    folders = [str(sites.sandbox.node_folder(node)).encode() for node in sites.sandbox.nodes]
-    canaries = [PERSON.encode(), TABLE.encode(), VALUE.encode(), struct.pack("<d", float(VALUE)), *folders]
-    found = [(path.name, canary) for path, body in received.items() for canary in canaries if canary in body]
-    assert found == []
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-def _unpacked(path: Path) -> bytes:
-    if path.suffix == ".gz":
-        return gzip.decompress(path.read_bytes())
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path).write_csv().encode()
-    return path.read_bytes()
