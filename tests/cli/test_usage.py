@@ -66,7 +66,7 @@ def test_a_command_line_that_cannot_be_read_is_exit_2(
         (["--covar", "age,age"], ["--covar names 'age' twice"]),
         (["--local-covar", "age"], ["--site-effects fixed"]),
         (["--hwe", "1e-6", "--hwe-pooled", "1e-6"], ["--hwe and --hwe-pooled exclude each other"]),
-        (["--people-as", "earlier"], ["--people-as is not there yet"]),
+        (["--people-as", "earlier"], ["--people-as earlier", "earlier.run.json"]),
         (["--nodes", "FI,XX"], ["the roster has no node 'XX'", "EE, FI, NO"]),
         (["--out", "results"], ["--out results is a folder", "results/run"]),
         (["--out", "nowhere/run"], ["there is no folder nowhere"]),
