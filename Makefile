@@ -39,7 +39,7 @@ generated: $(READY)
 	PYTHON=$(BIN)/python scripts/check-generated
 
 tests: $(READY)
-	$(BIN)/pytest -q -n 2 --dist worksteal
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 bench: $(READY) ## Time the demo's scan against plink2, where plink2 is installed
 	$(BIN)/python benchmarks/scan_against_plink2.py
