@@ -9,8 +9,10 @@
       passes/PLACE.ATTEMPT/ signed messages and words of passes that are not settled
       attempts/             which attempt a place is at, where it is not the first
 
-Every file appears whole (written beside its place, synced, renamed, folder synced). A place is scope and number of a
-call; a total is kept with the digest of what was asked, so that a plan that takes another path is noticed.
+Every file appears whole (written beside its place and renamed) and is synced, with its folder, before anything depends
+on it. The messages of a pass are synced while its words come, and those that a power cut damaged are asked for again.
+A place is scope and number of a call; a total is kept with the digest of what was asked, so that a plan that takes
+another path is noticed.
 """
 
 import hashlib
@@ -22,7 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from fedstats.arrays import Ring
-from fedstats.coordinator.durable import make_folder, read_or_none, remove_folder, write_durably
+from fedstats.coordinator.durable import (
+    make_folder,
+    read_or_none,
+    remove_folder,
+    sync_file,
+    sync_folder,
+    write_durably,
+    write_soon,
+)
 from fedstats.coordinator.rows_file import rows_from_bytes, rows_to_bytes
 from fedstats.errors import Failed
 from fedstats.step import Rows
@@ -124,9 +134,9 @@ class Checkpoint:
         """
         if any(self._names("totals")) or any(self._names("rows")):
             return True
-        folders = [one.folder for one in self.unsettled_passes()]
-        plain = any(not (folder / "R.json").exists() and any(folder.glob("*.words")) for folder in folders)
-        return plain or any((folder / "C.json").exists() for folder in folders)
+        passes = list(self.unsettled_passes())
+        plain = any(not one.has_messages("R") and any(one.folder.glob("*.words")) for one in passes)
+        return plain or any(one.has_messages("C") for one in passes)
 
     def attempt(self, place: Place) -> int:
         """Which attempt the pass at a place is at, from 0."""
@@ -140,7 +150,8 @@ class Checkpoint:
 
     def pass_folder(self, place: Place, attempt: int) -> "PassFolder":
         """Where messages and words of a pass lie."""
-        return PassFolder(make_folder(self.folder / "passes" / f"{place.name}.{attempt}"), place, attempt)
+        folder = self.folder / "passes" / f"{place.name}.{attempt}"
+        return PassFolder(make_folder(folder, synced=False), place, attempt)
 
     def unsettled_passes(self) -> Iterator["PassFolder"]:
         """Passes that still have a folder: interrupted ones, and settled ones whose receipts are owed."""
@@ -172,12 +183,27 @@ class PassFolder:
     attempt: int
 
     def messages(self, name: str) -> bytes | None:
-        """Messages of a step that were kept."""
-        return read_or_none(self.folder / f"{name}.json")
+        """Messages of a step that were kept; None also where a power cut left something else."""
+        body = read_or_none(self._messages_file(name))
+        if body is None or hashlib.sha256(body[_DIGEST_BYTES:]).digest() != body[:_DIGEST_BYTES]:
+            return None
+        return body[_DIGEST_BYTES:]
 
-    def keep_messages(self, name: str, body: bytes) -> None:
-        """Keep the messages of a step."""
-        write_durably(self.folder / f"{name}.json", body)
+    def keep_messages(self, name: str, body: bytes, *, synced: bool) -> None:
+        """Keep the messages of a step; unless synced here, they outlive a power cut after `sync`."""
+        write = write_durably if synced else write_soon
+        write(self._messages_file(name), hashlib.sha256(body).digest() + body)
+
+    def sync(self) -> None:
+        """Put the folder and the messages in it on the disk."""
+        for path in self.folder.glob("*.messages"):
+            sync_file(path)
+        sync_folder(self.folder)
+        sync_folder(self.folder.parent)
+
+    def has_messages(self, name: str) -> bool:
+        """Whether messages of a step lie here, whole or not."""
+        return self._messages_file(name).exists()
 
     def words_file(self, node: str) -> Path:
         """Where the whole words of a node lie, once they are all there."""
@@ -186,6 +212,9 @@ class PassFolder:
     def remove(self) -> None:
         """Drop everything of the pass."""
         remove_folder(self.folder)
+
+    def _messages_file(self, name: str) -> Path:
+        return self.folder / f"{name}.messages"
 
 
 def damaged(path: Path) -> Failed:

@@ -14,6 +14,26 @@ def write_durably(path: Path, body: bytes, *, open_file: OpenFile = open_for_wri
     sync_folder(path.parent)
 
 
+def write_soon(path: Path, body: bytes) -> None:
+    """Write a whole file: it outlives this process at once, and a power cut once it is synced."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(body)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise write_failure(path, 0, error) from error
+
+
+def sync_file(path: Path) -> None:
+    """Put a file on the disk that was written before."""
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise write_failure(path, 0, error) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and removals in a folder durable; a no-op where folders cannot be opened."""
     if os.name != "posix":
@@ -28,12 +48,13 @@ def sync_folder(folder: Path) -> None:
         raise write_failure(folder, 0, error) from error
 
 
-def make_folder(folder: Path) -> Path:
-    """The folder, made durably where it is not there yet."""
+def make_folder(folder: Path, *, synced: bool = True) -> Path:
+    """The folder, made where it is not there yet; durably unless whoever asks syncs it later."""
     if not folder.is_dir():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            sync_folder(folder.parent)
+            if synced:
+                sync_folder(folder.parent)
         except OSError as error:
             raise write_failure(folder, 0, error) from error
     return folder

@@ -1,4 +1,4 @@
-"""Ask several nodes at once: all of them, or as many as are enough.
+"""Ask several nodes at once: all of them, or as many as are enough; and do what nobody waits for beside the run.
 
 Threads are daemons: one that waits for a node that is away never keeps the process alive.
 """
@@ -11,6 +11,46 @@ from typing import TypeVar
 from fedstats.errors import NodeUnreachable
 
 T = TypeVar("T")
+
+
+class Aside:
+    """Work that is done beside the run, one piece after another; a failure is raised by whoever comes next."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have something done, after all that was given before."""
+        self._raise_failure()
+        self._queue.put(work)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="aside", daemon=True)
+                self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until everything is done."""
+        self._queue.join()
+        self._raise_failure()
+
+    def _work(self) -> None:
+        while True:
+            work = self._queue.get()
+            try:
+                if self._failure is None:
+                    work()
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that comes next raises it
+                self._failure = error
+            finally:
+                self._queue.task_done()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
 
 _Answer = tuple[str, T | None, BaseException | None]
 

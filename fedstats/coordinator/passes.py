@@ -9,11 +9,11 @@ A pass that cannot get all words is given up: abandoned at every node that can b
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fedstats.coordinator.checkpoint import PassFolder, Place
-from fedstats.coordinator.durable import sync_folder
 from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
@@ -111,7 +111,8 @@ class _Pass:
         self.run.crash(f"before:{step}")
         found = ask()
         texts = {name: to_text(signed) for name, signed in found.items()}
-        self.folder.keep_messages(step, encode(KeptMessages(texts)))
+        # Once shares of seeds may be asked for, the pass may be open: that must be known whatever happens.
+        self.folder.keep_messages(step, encode(KeptMessages(texts)), synced=step == "C")
         self.run.crash(f"after:{step}")
         return found
 
@@ -204,16 +205,19 @@ def _upload(one: _Pass, agreed: _Agreement) -> dict[str, Path]:
     run, order = one.run, one.order
     compute = ComputeOrder(order.run, order.pass_id, {node: to_text(signed) for node, signed in agreed.readies.items()})
     missing = [node for node in run.names if not one.folder.words_file(node).exists()]
+    # Beside the words, the messages so far are synced: with both, a node that is lost from here on is not needed again.
+    work = {"": one.folder.sync} | {node: partial(_fetch_from, one, node, compute) for node in missing}
     if missing:
         run.go_on()
         run.crash("before:M")
-        from_all(missing, lambda node: _fetch_from(one, node, compute))
+    from_all(work, lambda name: work[name]())
+    if missing:
         run.crash("after:M")
     return {node: one.folder.words_file(node) for node in run.names}
 
 
 def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
-    """Words of one node; the file has its name once they are all on the disk."""
+    """Words of one node; the file has its name once they are all on the disk. Where the name is lost, they come again."""
     run, order = one.run, one.order
     run.nodes.ask(node, "Compute", compute, Accepted)
     path = one.folder.words_file(node)
@@ -232,7 +236,6 @@ def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
     except BaseException:
         file.abort()
         raise
-    sync_folder(path.parent)
     run.crash("mid:M")
 
 

@@ -35,13 +35,26 @@ def send_receipts(run: Run, folder: PassFolder) -> None:
     if not left:
         folder.remove()
         return
-    folder.keep_messages("receipts", to_json(left))
+    folder.keep_messages("receipts", to_json(left), synced=True)
     for node in run.names:
         folder.words_file(node).unlink(missing_ok=True)
 
 
+def send_receipts_aside(run: Run, folder: PassFolder) -> None:
+    """The same beside the run: its next pass need not wait while nodes delete what they kept."""
+
+    def send() -> None:
+        # Where this disk is full, receipts stay owed and are sent by `settle`.
+        with contextlib.suppress(FedstatsError):
+            send_receipts(run, folder)
+        run.crash("after:receipt")
+
+    run.aside.do(send)
+
+
 def settle(run: Run) -> None:
     """Send the receipts that are owed from before: of passes whose totals are kept."""
+    run.aside.finish()
     for folder in list(run.checkpoint.unsettled_passes()):
         if run.checkpoint.is_settled(folder.place):
             send_receipts(run, folder)
@@ -58,6 +71,7 @@ def _owed(run: Run, folder: PassFolder) -> dict[str, str]:
 
 def abandon_unsettled(run: Run) -> None:
     """Abandon passes that were never settled at every node that can be reached: nobody will come back to them."""
+    run.aside.finish()
     for folder in list(run.checkpoint.unsettled_passes()):
         if not run.checkpoint.is_settled(folder.place):
             identity = pass_id(run.plan.run, folder.place.scope, folder.place.call, folder.attempt)

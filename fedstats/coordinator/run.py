@@ -8,6 +8,7 @@ from typing import Any
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.crash import CrashPoint, no_crash
 from fedstats.coordinator.nodes import Nodes
+from fedstats.coordinator.parallel import Aside
 from fedstats.identity.signing import Signed
 from fedstats.privacy.messages import Member
 from fedstats.wire.messages import Plan
@@ -42,6 +43,8 @@ class Run:
     ----------
     run_keys
         Each node's signed channel key, in the order of the run roster; empty under plain.
+    aside
+        Does what no pass waits for: receipts.
     """
 
     plan: Plan
@@ -51,6 +54,7 @@ class Run:
     emit: Emit = silent
     crash: CrashPoint = no_crash
     progress: Progress = field(default_factory=Progress)
+    aside: Aside = field(default_factory=Aside)
 
     @property
     def roster(self) -> tuple[Member, ...]:

@@ -14,7 +14,7 @@ from fedstats.additive import Limits
 from fedstats.arrays import Ring
 from fedstats.coordinator.checkpoint import WHOLE, Place
 from fedstats.coordinator.passes import Opened, open_pass
-from fedstats.coordinator.receipts import send_receipts, settle
+from fedstats.coordinator.receipts import send_receipts_aside, settle
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import Largest, PassWork, make_ask, make_pass, passes
 from fedstats.errors import Failed
@@ -80,6 +80,7 @@ class RunFederation:
             while under_way:
                 yield _result(under_way)
                 under_way.extend(pool.submit(self._rows, function, chunk) for chunk in itertools.islice(waiting, 1))
+            self.run.aside.finish()
         except BaseException:
             # Whoever waits for a node ends at once, also within a call; what is settled stays on disk.
             self.run.nodes.transport.close()
@@ -109,8 +110,7 @@ class RunFederation:
         totals = _decoded(work, words, self.limits)
         self.run.checkpoint.keep_total(place, work.asked, words)
         self.run.crash("after:total")
-        send_receipts(self.run, self.run.checkpoint.pass_folder(place, opened.order.attempt))
-        self.run.crash("after:receipt")
+        send_receipts_aside(self.run, self.run.checkpoint.pass_folder(place, opened.order.attempt))
         self.run.progress.one_more_pass()
         self._tell("opened", work, place)
         return totals

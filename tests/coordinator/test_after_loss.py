@@ -41,7 +41,7 @@ def a_total(session: SessionState) -> None:
 def seed_shares_asked(session: SessionState) -> None:
     folder = session.folder / "study" / "passes" / "whole.0.0"
     folder.mkdir(parents=True)
-    for name in ("R.json", "C.json"):
+    for name in ("R.messages", "C.messages"):
         (folder / name).write_bytes(b"")
 
 
@@ -53,7 +53,7 @@ def plain_words(session: SessionState) -> None:
 
 def masked_words(session: SessionState) -> None:
     plain_words(session)
-    (session.folder / "study" / "passes" / "whole.0.0" / "R.json").write_bytes(b"")
+    (session.folder / "study" / "passes" / "whole.0.0" / "R.messages").write_bytes(b"")
 
 
 def test_nothing_opened_begins_anew(tmp_path: Path) -> None:

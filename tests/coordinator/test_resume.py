@@ -150,6 +150,21 @@ def test_pass_that_a_node_abandoned_meanwhile_is_tried_anew(
     assert run_to_the_end(there, tmp_path) == undisturbed("masked")
 
 
+@pytest.mark.parametrize("kept", [b"", b"not what was written"])
+@pytest.mark.parametrize("step", ["S", "R"])
+def test_messages_that_a_power_cut_damaged_are_asked_for_again(
+    tmp_path: Path, undisturbed: Callable[[str], list[bytes]], step: str, kept: bytes
+) -> None:
+    there = world()
+    with pytest.raises(PowerCut):
+        list(analyse(there.coordinate(tmp_path, crash=cut_at("after:R", 2)), chunks_of()))
+    (damaged,) = [path for path in (tmp_path / "passes").glob(f"*/{step}.messages")][-1:]
+    damaged.write_bytes(kept)
+
+    assert run_to_the_end(there, tmp_path) == undisturbed("masked")
+    assert set(there.computed.values()) == {1}
+
+
 def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that takes so many more files and is full then."""
     left = [writes]
