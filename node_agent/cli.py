@@ -1,4 +1,4 @@
-"""Commands of the custodian: `fedstats-node init | card | trust | check-config | serve | audit`.
+"""Commands of the custodian: `fedstats-node init | card | trust | check-config | serve | accept-ledger | audit`.
 
 Thin: parse, call, print. Heavy imports stand in the commands that need them, so that --help is quick.
 """
@@ -134,6 +134,19 @@ def serve(config: ConfigOption) -> None:
     set_up_logs(settings.state if settings.state.is_dir() else None, settings.name)
     node = open_node(settings)
     answer(node)
+
+
+@app.command("accept-ledger")
+def accept_ledger(
+    node: Annotated[str, typer.Argument(help="The peer whose state was put back from a backup.")],
+    config: ConfigOption = Path("node.toml"),
+) -> None:
+    """Take a peer's ledger as it is now, though it is older than this node remembers; the agent must be stopped."""
+    from node_agent.config import read_settings
+    from node_agent.node import accept_peer_ledger
+
+    accept_peer_ledger(read_settings(config), node)
+    _out.print(f"the ledger of {escape(node)} is taken as it will be shown next; this is entered in the ledger")
 
 
 @app.command()

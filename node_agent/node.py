@@ -19,6 +19,8 @@ from node_agent.config import DatasetSettings, Settings
 from node_agent.crash import CrashPoint, crash_points
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
 from node_agent.ledger import Ledger, open_ledger
+from node_agent.peer_ledgers import TABLES as PEER_TABLES
+from node_agent.peer_ledgers import PeerLedgers
 from node_agent.policy import Policy
 from node_agent.records import TABLES, Records
 from node_agent.run_people import TABLES as PEOPLE_TABLES
@@ -32,6 +34,7 @@ from node_agent.work import Workers
 #: File systems over a network, on which SQLite's write-ahead log loses what it promised.
 _NETWORK = ("nfs", "cifs", "smb", "afs", "lustre", "beegfs", "gpfs", "ceph", "gluster", "9p", "fuse.sshfs", "fuse.gl")
 
+ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES
 
 #: From when on the custodian is told that a certificate ends.
 RENEW_BEFORE = timedelta(days=30)
@@ -56,6 +59,7 @@ class Node:
     ledger: Ledger
     records: Records
     runs: RunRecords
+    peers: PeerLedgers
     secrets: SecretFiles
     spool: Spool
     blobs: BlobFolder
@@ -235,7 +239,7 @@ def open_node(settings: Settings) -> Node:
     keys, registered = check_all(settings)
     lock_file = _lock(settings.state)
     try:
-        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES + RUN_TABLES + PEOPLE_TABLES)
+        ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
     except FedstatsError:
         os.close(lock_file)
         raise
@@ -248,6 +252,7 @@ def open_node(settings: Settings) -> Node:
         ledger=ledger,
         records=records,
         runs=runs,
+        peers=PeerLedgers(ledger, settings.name),
         secrets=open_secret_files(settings.state / "secrets"),
         spool=open_spool(settings.state / "spool", records),
         blobs=blobs,
@@ -256,6 +261,27 @@ def open_node(settings: Settings) -> Node:
         crash=crash_points(sandbox=settings.roster.content.sandbox),
         lock_file=lock_file,
     )
+
+
+def accept_peer_ledger(settings: Settings, peer: str) -> None:
+    """Forget what is remembered of the ledger of a peer that was put back from a backup; entered in the ledger.
+
+    Raises
+    ------
+    Failed
+        The agent runs; it must be stopped for this.
+    """
+    if peer == settings.name:
+        raise UsageError(f"{peer} is this node itself; the custodians of its peers run this", code="UNKNOWN_NODE")
+    settings.roster.node(peer)
+    lock_file = _lock(settings.state)
+    try:
+        ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
+        with ledger.transaction():
+            PeerLedgers(ledger, settings.name).forget(peer)
+        ledger.close()
+    finally:
+        os.close(lock_file)
 
 
 def _lock(state: Path) -> int:

@@ -4,8 +4,10 @@ Every step checks its order, writes secrets, then state and answer in one transa
 A restart at any point goes on where the ledger stands (see `pass_work` for what is computed).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from fedstats.documents import decode
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.masking_node import (
@@ -15,7 +17,7 @@ from fedstats.privacy.masking_node import (
     release_seed_shares,
     sign_complete,
 )
-from fedstats.privacy.messages import PassSecret, ReadySecret, RunSecret
+from fedstats.privacy.messages import PassKeys, PassSecret, ReadySecret, RunSecret
 from fedstats.privacy.pass_state import PassEvent, PassState, advance
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -25,6 +27,7 @@ from fedstats.wire.messages import (
     PassOrder,
     ReadyOrder,
     ReceiptOrder,
+    SignedText,
     UnmaskOrder,
 )
 from fedstats.wire.passes import members, pass_context
@@ -50,12 +53,14 @@ def open_pass(node: Node, signed: Signed) -> Signed:
         node.runs.touch(order.run, datetime.now(UTC))
         if asked.plain:
             return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.KEYED))
+        # The place in the ledger that peers will remember is one that this pass made.
+        node.ledger.append("opened", {"run": order.run, "pass": order.pass_id})
         secret, answer = begin_pass(
             node.party,
             pass_context(asked.plan, order),
             node.secrets.load(run_secret(order.run), RunSecret),
             node.records.run_keys(order.run),
-            node.ledger.head,
+            node.peers.statement(asked.plan.study.nodes),
         )
         node.secrets.save(pass_secret(order.pass_id), secret)
         return answer
@@ -79,6 +84,7 @@ def ready(node: Node, signed: Signed) -> Signed:
             node.secrets.load(pass_secret(order.pass_id), PassSecret),
             from_texts(order.keys, members(one.plan)),
         )
+        node.peers.check(order.run, ledger_heads(order.keys))
         node.secrets.save(ready_secret(order.pass_id), secret)
         node.records.set_state(order.pass_id, state)
         return answer
@@ -87,6 +93,11 @@ def ready(node: Node, signed: Signed) -> Signed:
     answer = answer_once(node, f"ready|{order.pass_id}", signed, make, "R")
     node.secrets.delete(pass_secret(order.pass_id))
     return answer
+
+
+def ledger_heads(keys: Mapping[str, SignedText]) -> dict[str, str]:
+    """What each node said of ledgers in its keys, which are verified."""
+    return {node: decode(PassKeys, bytes.fromhex(text.body)).ledger_head for node, text in keys.items()}
 
 
 def compute_pass(node: Node, signed: Signed) -> Signed:

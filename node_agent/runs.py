@@ -127,6 +127,7 @@ def begin(node: Node, signed: Signed) -> Signed:
         node.records.begin_run(plan.run, order.plan)
         node.runs.touch(plan.run, datetime.now(UTC))
         node.cohorts.keep_people(plan, order.plan)
+        node.peers.run_begins(plan.run)
         if plan.lost:
             node.ledger.append("amended", {"run": plan.run, "amends": plan.amends, "lost": _names(plan)})
         if plan.privacy == "plain":

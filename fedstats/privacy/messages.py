@@ -102,7 +102,7 @@ class PassKeys:
     mask_key: str
     seed_commitment: str  # SHA-256 of the self-mask seed: whoever recovers it knows that it is the right one
     nonce_commitment: str  # SHA-256 of the nonce that R opens
-    ledger_head: str
+    ledger_head: str  # where the node's ledger stands, and what it remembers of its peers'; T binds it
     shares: tuple[SealedShare, ...]
 
 
