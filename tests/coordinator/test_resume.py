@@ -158,7 +158,7 @@ def test_messages_that_a_power_cut_damaged_are_asked_for_again(
     there = world()
     with pytest.raises(PowerCut):
         list(analyse(there.coordinate(tmp_path, crash=cut_at("after:R", 2)), chunks_of()))
-    (damaged,) = [path for path in (tmp_path / "passes").glob(f"*/{step}.messages")][-1:]
+    damaged = next((tmp_path / "passes").glob(f"*/{step}.messages"))
     damaged.write_bytes(kept)
 
     assert run_to_the_end(there, tmp_path) == undisturbed("masked")
