@@ -217,7 +217,7 @@ def _upload(one: _Pass, agreed: _Agreement) -> dict[str, Path]:
 
 
 def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
-    """Words of one node; the file has its name once they are all on the disk, and they come again where that is lost."""
+    """Words of one node; the file has its name once they are on the disk, and they come again where it is lost."""
     run, order = one.run, one.order
     run.nodes.ask(node, "Compute", compute, Accepted)
     path = one.folder.words_file(node)
