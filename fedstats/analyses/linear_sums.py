@@ -7,18 +7,22 @@ corrections that cover the missing alone, so it is admitted only where enough pe
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
 from fedstats.additive import Additive, Count, FixedSum, Limits, Sum
 from fedstats.analyses.genotype_counts import refuse_rare
+from fedstats.analyses.prepared import Recent
 from fedstats.analyses.standardise import COLUMN_BITS, Columns, Scaling, standardised
 from fedstats.arrays import Counts, Fixed, Reals
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused
 from fedstats.step import Along, local_step
 from fedstats.study import Floors
+
+if TYPE_CHECKING:
+    from fedstats.kernels.packed import PackedColumns
 
 #: Fraction bits of a site's own columns: they are of unit length, so more bits cost no range.
 _LOCAL_BITS = 50
@@ -123,16 +127,26 @@ def scan(cohort: Cohort, at: ScanParameters) -> Scan:
     from fedstats.kernels import packed  # at the node only: it brings the compiler
 
     block, columns = cohort.block(), standardised(cohort, at)
-    local = _fixed_local(columns)
     words = packed.genotype_words(block)
-    together = np.hstack([columns.both, local])
-    called, missing = packed.called_and_missing_sums(block, words, together, cohort.people)
-    imputed = called + np.rint(at.mean[:, None] * missing).astype(np.int64)
+    imputed = packed.called_and_missing_sums(block, words, packed_columns(cohort, columns)).imputed(at.mean)
     k, p = columns.covariates.shape[1], columns.traits.shape[1]
     return Scan(
         design_genotype=np.ascontiguousarray(imputed[:, :k]),
         trait_genotype=np.ascontiguousarray(imputed[:, k : k + p]),
-        local_square=_local_square(cohort, at.mean, imputed[:, k + p :], local),
+        local_square=_local_square(cohort, at.mean, imputed[:, k + p :], columns),
+    )
+
+
+_RECENT: "Recent[PackedColumns]" = Recent()
+
+
+def packed_columns(cohort: Cohort, columns: Columns) -> "PackedColumns":
+    """Covariates, traits and the site's own columns as the kernels read them, once for all blocks."""
+    from fedstats.kernels import packed  # as above
+
+    arrays = (cohort.people, columns.covariates, columns.traits, columns.local)
+    return _RECENT.get(
+        arrays, b"", lambda: packed.packed_columns(np.hstack([columns.both, _fixed_local(columns)]), cohort.people)
     )
 
 
@@ -140,11 +154,11 @@ def _fixed_local(columns: Columns) -> Fixed:
     return np.rint(np.ldexp(columns.local, _LOCAL_BITS)).astype(np.int64)
 
 
-def _local_square(cohort: Cohort, mean: Reals, products: Fixed, local: Fixed) -> Reals:
+def _local_square(cohort: Cohort, mean: Reals, products: Fixed, columns: Columns) -> Reals:
     """|Q'(g - mean)|^2 for the orthonormal columns Q of the site, shape (variant, site effect)."""
     if not cohort.site.shape[1]:
         return np.zeros((len(mean), 0))
-    centred = products - mean[:, None] * local.sum(axis=0)
+    centred = products - mean[:, None] * _fixed_local(columns).sum(axis=0)
     return np.asarray((np.ldexp(centred, -_LOCAL_BITS) ** 2).sum(axis=1, keepdims=True))
 
 
@@ -155,16 +169,15 @@ def complete(cohort: Cohort, at: CompleteParameters) -> CompleteScan:
 
     block, columns = cohort.block(), standardised(cohort, at)
     words = packed.genotype_words(block)
-    local = _fixed_local(columns)
-    together = np.hstack([columns.both, local])
-    called, missing = packed.called_and_missing_sums(block, words, together, cohort.people)
+    together = packed_columns(cohort, columns)
+    sums = packed.called_and_missing_sums(block, words, together)
     products = packed.missing_cross_products(words, cohort.people, _real_columns(cohort, columns))
     if not cohort.site.shape[1]:
-        return _complete_scan(columns, called, products)
+        return _complete_scan(columns, sums.called, products)
     k_p = columns.both.shape[1]
     # Sums of g - mean over called people, of the columns and of the site's own.
-    whole = together.sum(axis=0)
-    centred = called - at.mean[:, None] * (whole - missing)
+    whole = together.whole[: together.width]
+    centred = sums.called - at.mean[:, None] * (whole - sums.missing)
     return _without_site(
         columns, np.ldexp(centred[:, :k_p], -COLUMN_BITS), np.ldexp(centred[:, k_p:], -_LOCAL_BITS), products
     )

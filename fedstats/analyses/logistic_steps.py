@@ -14,6 +14,7 @@ import numpy as np
 from fedstats.additive import Additive, FixedSum, Limits, Sum
 from fedstats.analyses.genotype_counts import refuse_rare
 from fedstats.analyses.linear_sums import ScanParameters
+from fedstats.analyses.prepared import Recent, bytes_of
 from fedstats.analyses.standardise import COLUMN_BITS, Columns, Scaling, standardised
 from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.cohort import Cohort
@@ -23,7 +24,8 @@ from fedstats.step import Along, local_step
 from fedstats.study import Floors
 
 if TYPE_CHECKING:
-    from fedstats.kernels.logistic import LogisticSums
+    from fedstats.kernels.logistic import LogisticPeople, LogisticSums
+    from fedstats.kernels.packed import PackedColumns
 
 #: Fraction bits of the columns and sums of round 0. Totals stay under 2 n = 2^22, so that 2^60 fits a word.
 ROUND_ZERO_BITS = 38
@@ -157,26 +159,38 @@ def round_zero(cohort: Cohort, at: RoundZeroAsk) -> RoundZero:
     block = cohort.block()
     words = packed.genotype_words(block)
     columns, weight = _round_zero_columns(cohort, at)
-    called, missing = packed.called_and_missing_sums(block, words, columns, cohort.people)
+    found = packed.called_and_missing_sums(block, words, columns)
     mean, k = at.mean, len(at.null)
-    sums = called + np.rint(mean[:, None] * missing).astype(np.int64)
+    sums = found.imputed(mean)
     squares = weighted_squares(words.view(np.uint8), block.swap, weight)
+    squares[found.lacking] += np.rint(mean[found.lacking] ** 2 * found.lacking_sums[:, 1]).astype(np.int64)
     return RoundZero(
         genotype_score=sums[:, 0].copy(),
         cross_information=sums[:, 1 : k + 1].copy(),
-        genotype_information=squares + np.rint(mean**2 * missing[:, 1]).astype(np.int64),
+        genotype_information=squares,
         genotype_covariate=sums[:, k + 1 :].copy(),
     )
 
 
-def _round_zero_columns(cohort: Cohort, at: RoundZeroAsk) -> tuple[Fixed, Fixed]:
-    """Residual, weight, weighted covariates and covariates in fixed point, shape (person, column); and the weight."""
+_ROUND_ZERO: "Recent[tuple[PackedColumns, Fixed]]" = Recent()
+
+
+def _round_zero_columns(cohort: Cohort, at: RoundZeroAsk) -> "tuple[PackedColumns, Fixed]":
+    """Residual, weight, weighted covariates and covariates in fixed point, as columns; and everybody's weight."""
     columns = standardised(cohort, at)
+    arrays = (cohort.people, cohort.traits, columns.covariates)
+    return _ROUND_ZERO.get(arrays, bytes_of(at.trait, at.null), lambda: _computed_columns(cohort, columns, at))
+
+
+def _computed_columns(cohort: Cohort, columns: Columns, at: RoundZeroAsk) -> "tuple[PackedColumns, Fixed]":
+    from fedstats.kernels import packed  # as above
+
     design, outcome = design_and_outcome(cohort, columns, at.trait)
     residual, weight = residuals_and_weights(design, outcome, cohort.people, at.null)
     real = np.column_stack([residual, weight[:, None] * design])
     fixed = np.rint(np.ldexp(real, ROUND_ZERO_BITS)).astype(np.int64)
-    return np.column_stack([fixed, columns.covariates << (ROUND_ZERO_BITS - COLUMN_BITS)]), fixed[:, 1].copy()
+    together = np.column_stack([fixed, columns.covariates << (ROUND_ZERO_BITS - COLUMN_BITS)])
+    return packed.packed_columns(together, cohort.people), fixed[:, 1].copy()
 
 
 # --- full rounds: each variant at coefficients of its own -------------------------------------------------------------
@@ -275,13 +289,27 @@ def newton_round(cohort: Cohort, at: RoundAsk) -> RoundSums:
     )
 
 
-def _sums_of_round(cohort: Cohort, at: RoundAsk, *, likelihood: bool) -> "LogisticSums":
-    from fedstats.kernels.logistic import logistic_people, logistic_sums  # at the node only: it brings the compiler
+_PEOPLE: "Recent[LogisticPeople]" = Recent()
 
-    design, outcome = design_and_outcome(cohort, standardised(cohort, at), at.trait)
-    people = logistic_people(cohort.people, design, outcome)
+
+def _people_of_round(cohort: Cohort, at: RoundAsk) -> "LogisticPeople":
+    """People and their design in tiles, once for all blocks and rounds."""
+    from fedstats.kernels.logistic import logistic_people  # at the node only: it brings the compiler
+
+    columns = standardised(cohort, at)
+
+    def laid_out() -> "LogisticPeople":
+        design, outcome = design_and_outcome(cohort, columns, at.trait)
+        return logistic_people(cohort.people, design, outcome)
+
+    return _PEOPLE.get((cohort.people, cohort.traits, columns.covariates), bytes_of(at.trait), laid_out)
+
+
+def _sums_of_round(cohort: Cohort, at: RoundAsk, *, likelihood: bool) -> "LogisticSums":
+    from fedstats.kernels.logistic import logistic_sums  # as above
+
     return logistic_sums(
-        people,
+        _people_of_round(cohort, at),
         cohort.block(),
         at.effects,
         at.genotype_effects,

@@ -4,12 +4,13 @@ Everything that a linear model needs is computed from these integers, so a feder
 the rounded data. Two IEEE operations and one rounding: the same bits on every machine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from fedstats.additive import Additive, Limits, Sum, WideSum
+from fedstats.analyses.prepared import Recent, bytes_of
 from fedstats.arrays import Fixed, Reals, Wide
 from fedstats.cohort import Cohort
 from fedstats.errors import RangeOverflow
@@ -63,6 +64,19 @@ def standardised(cohort: Cohort, scaling: Scaling) -> Columns:
     RangeOverflow
         The sum of squares of a column exceeds what any study may have: the scaling is not that of these data.
     """
+    arrays = (cohort.people, cohort.covariates, cohort.traits, cohort.site)
+    return _RECENT.get(arrays, _bytes_of_scaling(scaling), lambda: _standardised(cohort, scaling))
+
+
+_RECENT: Recent[Columns] = Recent()
+
+
+def _bytes_of_scaling(scaling: Scaling) -> bytes:
+    # Subclasses add what is asked of variants; only the scaling itself matters here.
+    return bytes_of(*(getattr(scaling, entry.name) for entry in fields(Scaling)))
+
+
+def _standardised(cohort: Cohort, scaling: Scaling) -> Columns:
     local = _local_basis(cohort)
     covariates = _scale(cohort, cohort.covariates, scaling.covariate_means, scaling.covariate_factors)
     traits = _scale(cohort, cohort.traits, scaling.trait_means, scaling.trait_factors)

@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from fedstats.arrays import Bools, Counts, Fixed, Reals
+from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.genotypes import PackedBlock
 from fedstats.kernels import packed_loops as loops
 from fedstats.kernels.simd import LANES
@@ -71,15 +71,72 @@ def genotype_counts(words: Words, swap: Bools, people: Bools) -> CallCounts:
     return CallCounts(called.copy(), heterozygous.copy(), alternative)
 
 
-def fixed_columns(columns: Fixed) -> Fixed:
-    """Columns as the kernels read them: people padded to whole words, columns to whole vectors, aligned."""
-    people, width = columns.shape
-    padded = _aligned((-(-people // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
-    padded[:people, :width] = columns
-    return padded
+@dataclass(frozen=True, eq=False)
+class PackedColumns:
+    """Columns of a cohort as the kernels read them, the same for every block.
+
+    Attributes
+    ----------
+    width
+        Number of columns, padding apart.
+    values
+        People padded to whole lines of words, columns to whole vectors, aligned, shape (padded person, padded column).
+    keep
+        Mask of the people who are in, shape (word,).
+    people
+        How many are in.
+    whole
+        Sums of the columns, shape (padded column,).
+    """
+
+    width: int
+    values: Fixed
+    keep: Words
+    people: int
+    whole: Fixed
 
 
-def called_and_missing_sums(block: PackedBlock, words: Words, columns: Fixed, people: Bools) -> tuple[Fixed, Fixed]:
+def packed_columns(columns: Fixed, people: Bools) -> PackedColumns:
+    """Prepare fixed-point columns, shape (person, column) and zero for people who are out."""
+    count, width = columns.shape
+    padded = _aligned((-(-count // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
+    padded[:count, :width] = columns
+    return PackedColumns(width, padded, keep_words(people), int(people.sum()), padded.sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSums:
+    """Sums of a block, in the units of the columns.
+
+    Attributes
+    ----------
+    called
+        Sums of dosage times column over called people, shape (variant, column).
+    lacking
+        Variants with a missing call, as positions in the block, shape (lacking variant,).
+    lacking_sums
+        Sums of the columns over people with a missing call, shape (lacking variant, column).
+    """
+
+    called: Fixed
+    lacking: Indices
+    lacking_sums: Fixed
+
+    @property
+    def missing(self) -> Fixed:
+        """Sums of the columns over people with a missing call for all variants, shape (variant, column)."""
+        spread = np.zeros_like(self.called)
+        spread[self.lacking] = self.lacking_sums
+        return spread
+
+    def imputed(self, mean: Reals) -> Fixed:
+        """Sums of dosage times column where missing calls are the variant's mean, rounded once, shape of `called`."""
+        sums = self.called.copy()
+        sums[self.lacking] += np.rint(mean[self.lacking, None] * self.lacking_sums).astype(np.int64)
+        return sums
+
+
+def called_and_missing_sums(block: PackedBlock, words: Words, columns: PackedColumns) -> PackedSums:
     """Sums of dosage times column over called people, and of the column over people with a missing call.
 
     Parameters
@@ -87,38 +144,32 @@ def called_and_missing_sums(block: PackedBlock, words: Words, columns: Fixed, pe
     block, words
         The block, and its `genotype_words`.
     columns
-        Fixed-point columns, shape (person, column), zero for people who are out.
-    people
-        Who is in, shape (person,).
-
-    Returns
-    -------
-    tuple
-        Two arrays of shape (variant, column), in the units of the columns.
+        The columns with the people who are in.
     """
-    z = fixed_columns(columns)
-    keep = keep_words(people)
     counts = np.empty((len(words), 3), np.int64)
-    loops.count_calls(words, keep, int(people.sum()), counts)
-    missing = _missing_sums(words, keep, z, counts[:, 0] < people.sum())
-    called = _called_sums(words, keep, z, counts, missing)
-    whole = z.sum(axis=0)
-    # With the alleles turned every called dosage is 2 - dosage.
-    called = np.where(block.swap[:, None], 2 * (whole - missing) - called, called)
-    width = columns.shape[1]
-    return np.ascontiguousarray(called[:, :width]), np.ascontiguousarray(missing[:, :width])
+    loops.count_calls(words, columns.keep, columns.people, counts)
+    lacking = np.flatnonzero(counts[:, 0] < columns.people)
+    missing = _missing_sums(words, columns, lacking)
+    called = _called_sums(words, columns, counts, missing)
+    swapped = np.flatnonzero(block.swap)
+    if len(swapped):
+        # With the alleles turned every called dosage is 2 - dosage.
+        called[swapped] = 2 * (columns.whole - missing[swapped]) - called[swapped]
+    width = columns.width
+    return PackedSums(called[:, :width], lacking, missing[lacking, :width])
 
 
-def _missing_sums(words: Words, keep: Words, z: Fixed, some: Bools) -> Fixed:
+def _missing_sums(words: Words, columns: PackedColumns, lacking: Indices) -> Fixed:
+    z = columns.values
     sums = _aligned((len(words), z.shape[1]), np.int64)
-    chosen = np.flatnonzero(some)
-    if len(chosen):
-        loops.scan_kernel(z.shape[1])(words, keep, chosen, z, sums, loops.MISSING)
+    if len(lacking):
+        loops.scan_kernel(z.shape[1])(words, columns.keep, lacking, z, sums, loops.MISSING)
     return sums
 
 
-def _called_sums(words: Words, keep: Words, z: Fixed, counts: Counts, missing: Fixed) -> Fixed:
+def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: Fixed) -> Fixed:
     """Sums over called people of the dosage of the file's first allele, by whichever path is cheaper."""
+    z, keep = columns.values, columns.keep
     called, heterozygous, first = counts.T
     limit = CARRIER_SHARE * words.shape[1] * _CALLS_PER_WORD
     few_first = heterozygous + first < limit
@@ -131,7 +182,7 @@ def _called_sums(words: Words, keep: Words, z: Fixed, counts: Counts, missing: F
     if few_second.any():
         scan(words, keep, np.flatnonzero(few_second), z, sums, loops.SECOND_ALLELE)
         # The scan summed dosages of the second allele; those of the first are 2 minus them, where called.
-        sums[few_second] = 2 * (z.sum(axis=0) - missing[few_second]) - sums[few_second]
+        sums[few_second] = 2 * (columns.whole - missing[few_second]) - sums[few_second]
     if len(common):
         half_words = words.view(np.uint32)
         tables = _aligned((4, 256, z.shape[1]), np.int64)

@@ -37,11 +37,13 @@ def test_sums_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.
     block, people, rng = drawn
     columns = rng.integers(-(2**44), 2**44, (block.people, width)) * people[:, None]
 
-    called, missing = packed.called_and_missing_sums(block, packed.genotype_words(block), columns, people)
+    found = packed.called_and_missing_sums(block, packed.genotype_words(block), packed.packed_columns(columns, people))
 
-    expected = naive.called_and_missing_sums(block, columns, people)
-    assert np.array_equal(called, expected[0])
-    assert np.array_equal(missing, expected[1])
+    called, missing = naive.called_and_missing_sums(block, columns, people)
+    assert np.array_equal(found.called, called)
+    assert np.array_equal(found.missing, missing)
+    mean = rng.random(len(block)) * 2
+    assert np.array_equal(found.imputed(mean), called + np.rint(mean[:, None] * missing).astype(np.int64))
 
 
 @settings(max_examples=40, deadline=None)
@@ -78,9 +80,10 @@ def test_few_carriers_give_the_same_sums_as_byte_tables(frequency: float, monkey
     columns, people = rng.integers(-(2**40), 2**40, (700, 11)), np.ones(700, np.bool_)
     words = packed.genotype_words(block)
 
-    by_carriers = packed.called_and_missing_sums(block, words, columns, people)[0]
+    prepared = packed.packed_columns(columns, people)
+    by_carriers = packed.called_and_missing_sums(block, words, prepared).called
     monkeypatch.setattr(packed, "CARRIER_SHARE", 0.0)
-    by_tables = packed.called_and_missing_sums(block, words, columns, people)[0]
+    by_tables = packed.called_and_missing_sums(block, words, prepared).called
 
     assert np.array_equal(by_carriers, by_tables)
     assert by_tables.any()
