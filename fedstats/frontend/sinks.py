@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fedstats.analyses.statuses import MISSING, STATUSES, TESTS
 from fedstats.errors import Failed, FedstatsError
+from fedstats.frontend.stored import StoredAssociations
 from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
@@ -103,10 +104,10 @@ class AssociationFiles:
             path.replace(_partial(path))
 
     def result(self, provenance: Provenance) -> Associations:
-        found = Associations.read(self._writer.parquet_path, provenance)
-        if self._summary is not None:
-            vars(found)["summary"] = self._summary  # gathered while rows were written; not gathered twice
-        return found
+        if self._summary is None:
+            raise Failed("a table was asked for before it was finished", code="NOT_FINISHED")
+        writer = self._writer
+        return StoredAssociations(writer.parquet_path, writer.trait, writer.kind, self._summary, provenance)
 
     @property
     def paths(self) -> tuple[Path, ...]:

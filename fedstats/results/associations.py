@@ -86,14 +86,14 @@ class Associations:
         return cls(trait=trait, kind=kind, table=table, provenance=dict(provenance or {}))
 
     @classmethod
-    def read(cls, path: str | Path, provenance: Mapping[str, Any] | None = None) -> "Associations":
+    def read(cls, path: str | Path | pa.NativeFile, provenance: Mapping[str, Any] | None = None) -> "Associations":
         """The result in a Parquet file that a run wrote."""
         levels = [name for name, kind in columns_of("binary").items() if kind is Kind.LEVELS]
         with pq.ParquetFile(path, read_dictionary=levels) as file:
             table = file.read()
         about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         kind: TraitKind = "binary" if about.get("fedstats.kind") == "binary" else "quantitative"
-        trait = about.get("fedstats.trait", Path(path).stem)
+        trait = about["fedstats.trait"] if "fedstats.trait" in about else Path(path).stem
         return cls(trait=trait, kind=kind, table=table.unify_dictionaries(), provenance=dict(provenance or {}))
 
     def __len__(self) -> int:

@@ -1,4 +1,9 @@
-"""Steps of these tests are known only while one of them runs: the table of real steps stays as it is."""
+"""Steps of these tests are known only while one of them runs: the table of real steps stays as it is.
+
+Nor do they wait for the disk: no test can tell whether bytes outlive a power cut, and waiting took most of their time.
+"""
+
+import os
 
 import pytest
 
@@ -10,3 +15,8 @@ from tests.coordinator.federation_of_nodes import STEPS_OF_TESTS
 def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for step in STEPS_OF_TESTS:
         monkeypatch.setitem(STEPS, step.name, step)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)

@@ -65,7 +65,19 @@ def test_files_hold_what_memory_holds(tmp_path: Path) -> None:
     in_memory.finish()
     on_disk.finish()
 
-    assert on_disk.open["y"].result({}).to_polars().equals(in_memory.result({}).to_polars())  # type: ignore[union-attr]
+    assert on_disk.open["y"].result({}).to_polars().equals(in_memory.result({}).to_polars())
+
+
+def test_result_in_files_stays_what_it_was_when_a_later_run_takes_their_names(tmp_path: Path) -> None:
+    results = []
+    for variants in ((0, 1), (2,)):
+        sinks = Sinks(tmp_path / "out", {"y": "quantitative"}, PANEL)
+        sinks.append({"y": rows(*variants)})
+        sinks.finish()
+        results.append(sinks.open["y"].result({}))
+
+    assert [len(result) for result in results] == [2, 1]
+    assert [result["ID"].tolist() for result in results] == [["rs1", "rs2"], ["rs3"]]
 
 
 def test_nothing_is_left_of_a_run_that_failed(tmp_path: Path) -> None:
