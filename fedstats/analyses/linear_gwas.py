@@ -13,11 +13,11 @@ from fedstats.analyses.association_rows import AssociationRows, arm_columns
 from fedstats.analyses.genotype_counts import VariantTotals, above_floors, arm_counts, count_variants
 from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
 from fedstats.analyses.linear_totals import complete_sums, imputed_sums
-from fedstats.analyses.statuses import STATUSES, missing_code, status
+from fedstats.analyses.statuses import missing_code, status
 from fedstats.analyses.variant_filters import filter_variants
 from fedstats.arrays import Bools
 from fedstats.federation import Federation
-from fedstats.kernels.linear_solve import LinearSums, solve
+from fedstats.kernels.linear_solve import FAULTS, LinearSums, solve
 from fedstats.kernels.tails import log10_p_of_t
 from fedstats.step import Note, Rows, analysis
 from fedstats.study import Chunk, Floors, Model, Study
@@ -117,7 +117,7 @@ def _fill(
     rows.columns["STAT"][:, at] = fit.statistic
     rows.columns["LOG10P"][:, at] = log10_p_of_t(fit.statistic, sums.degrees_of_freedom)
     rows.columns["OBS_CT"][at] = sums.people
-    rows.columns["STATUS"][:, at] = _codes(fit.status)
+    rows.columns["STATUS"][:, at] = _CODES_OF_FAULTS[fit.status]
     full = called_only & (sums.people == totals.called)
     rows.columns["MISSING"][at] = np.where(full, missing_code("drop"), missing_code("mean"))
 
@@ -127,9 +127,7 @@ def _allele_units(model: Model) -> float:
     return 2.0 if model.kind in ("y", "mt") else 1.0
 
 
-def _codes(names: np.ndarray) -> np.ndarray:
-    found, inverse = np.unique(names, return_inverse=True)
-    return np.array([STATUSES.index(name) for name in found.tolist()], np.int8)[inverse]
+_CODES_OF_FAULTS = np.array([status(name) for name in FAULTS], np.int8)
 
 
 def _tables(

@@ -10,6 +10,17 @@ from fedstats.kernels.linalg import MOST_INFLATION, cholesky, correlation_matrix
 
 #: Share of the genotype's variance left by the covariates under which their span holds it to double precision.
 SMALLEST_SHARE = 1e-8
+#: What can be wrong with a regression, in PLINK 2's order; statuses are positions in here.
+FAULTS = (
+    "OK",
+    "SAMPLE_CT<=PREDICTOR_CT",
+    "CONST_OMITTED_ALLELE",
+    "CORR_TOO_HIGH",
+    "VIF_INFINITE",
+    "VIF_TOO_HIGH",
+    "RANK_DEFICIENT",
+    "INVALID_RESULT",
+)
 #: PLINK 2's smallest variance of an estimate that counts as a result.
 SMALLEST_VARIANCE = 1e-20
 
@@ -47,12 +58,12 @@ class LinearSums:
 
 @dataclass(frozen=True, eq=False)
 class LinearFit:
-    """Effects and standard errors per allele, shape (trait, variant); status by name, shape (trait, variant)."""
+    """Effects and standard errors per allele, and status as a position in `FAULTS`, shape (trait, variant)."""
 
     effect: Reals
     standard_error: Reals
     statistic: Reals
-    status: npt.NDArray[np.str_]
+    status: npt.NDArray[np.int8]
 
 
 def solve(sums: LinearSums) -> LinearFit:
@@ -75,27 +86,27 @@ def solve(sums: LinearSums) -> LinearFit:
         variance = (rest - c * effect) / sums.degrees_of_freedom / v
         standard_error = np.sqrt(np.where(variance > 0, variance, np.nan))
         status = _statuses(sums, correlations, scale, v, variance)
-        bad = status != "OK"
+        bad = status != 0
         effect, standard_error = np.where(bad, np.nan, effect), np.where(bad, np.nan, standard_error)
         return LinearFit(effect, standard_error, effect / standard_error, status)
 
 
-def _statuses(sums: LinearSums, correlations: Reals, scale: Reals, v: Reals, variance: Reals) -> npt.NDArray[np.str_]:
+def _statuses(sums: LinearSums, correlations: Reals, scale: Reals, v: Reals, variance: Reals) -> npt.NDArray[np.int8]:
     """The first thing that is wrong with each regression, in PLINK 2's order."""
     with_genotype = sums.design_genotype / (scale * np.sqrt(sums.genotype_squares))
     found = examine(correlations, with_genotype)
     inflated = found.vif_too_high | _inflated_by_sites(sums, v)
-    checks: list[tuple[Bools, str]] = [
-        (sums.degrees_of_freedom <= 0, "SAMPLE_CT<=PREDICTOR_CT"),
-        (sums.spread <= 0, "CONST_OMITTED_ALLELE"),
-        (found.corr_too_high, "CORR_TOO_HIGH"),
-        (found.vif_infinite, "VIF_INFINITE"),
-        (inflated, "VIF_TOO_HIGH"),
-        (~(v > SMALLEST_SHARE * sums.spread), "RANK_DEFICIENT"),
+    checks: list[Bools] = [
+        sums.degrees_of_freedom <= 0,
+        sums.spread <= 0,
+        found.corr_too_high,
+        found.vif_infinite,
+        inflated,
+        ~(v > SMALLEST_SHARE * sums.spread),
     ]
-    shared = np.select([check for check, _ in checks], [name for _, name in checks], "OK")
-    invalid = ~(variance >= SMALLEST_VARIANCE)
-    return np.where((shared == "OK") & invalid, "INVALID_RESULT", np.broadcast_to(shared, variance.shape))
+    shared = np.select(checks, range(1, len(checks) + 1), 0).astype(np.int8)
+    invalid = ~(variance >= SMALLEST_VARIANCE) & (shared == 0)
+    return np.where(invalid, np.int8(FAULTS.index("INVALID_RESULT")), shared)
 
 
 def _inflated_by_sites(sums: LinearSums, v: Reals) -> Bools:

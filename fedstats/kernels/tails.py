@@ -17,6 +17,8 @@ _LARGEST_LOG = 1.0
 _FEWEST_DEGREES = 20.0
 #: Terms of the expansion beyond the first; at those limits the last is 1e-15 of the first.
 _TERMS = 9
+#: Values computed at a time: the working arrays stay in the processor's cache.
+_SLICE = 8192
 #: Where df / 2 * log(1 + t^2 / df) is below this, p is near one, and its logarithm is that of one minus the rest.
 _NEAR_ONE = 0.05
 
@@ -37,16 +39,24 @@ def log10_p_of_t(t: Reals, degrees_of_freedom: Reals | Counts) -> Reals:
     """
     t, df = np.broadcast_arrays(np.asarray(t, np.float64), np.asarray(degrees_of_freedom, np.float64))
     known = np.isfinite(t) & (df > 0)
-    square, df = np.where(known, t * t, 0.0), np.where(known, df, 1.0)
+    square, df = np.where(known, t * t, 0.0).ravel(), np.where(known, df, 1.0).ravel()
+    slices = range(0, len(square), _SLICE)
+    log_p = [_log_tail(df[first : first + _SLICE], square[first : first + _SLICE]) for first in slices]
+    # Adding zero turns the −0.0 of p = 1 into 0.
+    found = np.concatenate([np.zeros(0), *log_p]).reshape(known.shape) / -_LN10 + 0.0
+    return np.where(known, found, np.nan)
+
+
+def _log_tail(df: Reals, square: Reals) -> Reals:
+    """Log of p, by whichever way suits each value."""
     log_ratio = np.log1p(square / df)
     common = (log_ratio <= _LARGEST_LOG) & (df >= _FEWEST_DEGREES)
-    log_p = np.empty_like(log_ratio)
+    if common.all():
+        return _log_common_tail(df, log_ratio)
+    log_p, rest = np.empty_like(log_ratio), ~common
     log_p[common] = _log_common_tail(df[common], log_ratio[common])
-    rest = ~common
-    if rest.any():
-        log_p[rest] = _log_other_tail(df[rest], square[rest])
-    # Adding zero turns the −0.0 of p = 1 into 0.
-    return np.where(known, -log_p / _LN10 + 0.0, np.nan)
+    log_p[rest] = _log_other_tail(df[rest], square[rest])
+    return log_p
 
 
 def _series() -> list[float]:
@@ -92,7 +102,7 @@ def _log_common_tail(df: Reals, log_ratio: Reals) -> Reals:
 
 
 def _terms_needed(df: Reals, log_ratio: Reals) -> int:
-    """Terms after which the expansion has all digits, for the hardest value of these."""
+    """Terms after which the rest is less than the last bit, for the hardest value of these: bits depend on no other."""
     if not len(df):
         return 0
     ratio = max(float(log_ratio.max()) / (2 * pi), 1.6 * _TERMS / (pi * float(df.min()))) ** 2
