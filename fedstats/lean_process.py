@@ -1,4 +1,4 @@
-"""What a command settles about its own process before it loads anything large: threads, garbage, and pandas.
+"""What a command settles about its own process: threads, garbage, pandas, and how it ends.
 
 For processes of our own only: a library must not do this to the program of whoever imports it.
 """
@@ -8,6 +8,7 @@ import os
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import NoReturn
 
 #: How many threads may compute; one a core where it is not set.
 THREADS_VARIABLE = "FEDSTATS_THREADS"
@@ -29,6 +30,12 @@ def lean_process() -> None:
         os.environ["POLARS_MAX_THREADS"] = threads
         os.environ["OMP_NUM_THREADS"] = threads  # Arrow's pool; no other library here has one of OpenMP
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; what it holds goes with it, unsearched for cycles, which would take a fifth of a second."""
+    gc.freeze()
+    sys.exit(code)
 
 
 def load_arrow_alone() -> None:

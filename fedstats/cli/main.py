@@ -10,7 +10,7 @@ from fedstats.cli import demo, gwas, nodes, sandbox, simulate, tables
 from fedstats.cli.failures import failed, interrupted, misused, show_bug, wants_help
 from fedstats.cli.help_pages import SETTINGS, GroupedCommand
 from fedstats.errors import FaultyInput, FedstatsError
-from fedstats.lean_process import lean_process
+from fedstats.lean_process import lean_process, leave
 
 app = typer.Typer(
     name="fedstats",
@@ -55,7 +55,7 @@ def run() -> NoReturn:
     """Run the command and end with its exit code; every error is one clear message."""
     lean_process()
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(exit_code())
+    leave(exit_code())
 
 
 def exit_code() -> int:
