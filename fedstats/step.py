@@ -105,8 +105,26 @@ def local_step(name: str, *, admissible: Admissible = _anything) -> Callable[[Ca
     return register
 
 
+#: What annotations of parameter classes say; asked for every block, so read once a class.
+_HINTS: dict[type[Any], Mapping[str, Any]] = {}
+_DIMS: dict[type[Any], Mapping[str, tuple[str, ...]]] = {}
+
+
+def _type_hints(kind: type[Any]) -> Mapping[str, Any]:
+    """Types of the fields of a parameter class."""
+    if kind not in _HINTS:
+        _HINTS[kind] = get_type_hints(kind)
+    return _HINTS[kind]
+
+
 def parameter_dims(kind: type[Any]) -> Mapping[str, tuple[str, ...]]:
     """Declared dimensions of the array fields of a parameter class."""
+    if kind not in _DIMS:
+        _DIMS[kind] = _read_dims(kind)
+    return _DIMS[kind]
+
+
+def _read_dims(kind: type[Any]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         declared = [a for a in get_args(hint)[1:] if isinstance(a, Along)] if get_origin(hint) is Annotated else []
@@ -127,7 +145,7 @@ def from_arrays(kind: type[Q], arrays: Mapping[str, np.ndarray]) -> Q:
         raise ProtocolRefused(
             f"{kind.__name__} has fields {sorted(declared)}, not {sorted(arrays)}", code="BAD_PARAMETERS"
         )
-    hints, dims = get_type_hints(kind), parameter_dims(kind)
+    hints, dims = _type_hints(kind), parameter_dims(kind)
     values = {name: _from_array(kind, name, hints[name], len(dims.get(name, ())), arrays[name]) for name in declared}
     return kind(**values)
 

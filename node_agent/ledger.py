@@ -50,6 +50,8 @@ class Ledger:
     connection: sqlite3.Connection
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _depth: int = 0
+    #: Number and hash of the last entry: this process alone writes, and forgets it with a transaction that failed.
+    _last: tuple[int, str] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -80,18 +82,23 @@ class Ledger:
     def append(self, kind: str, body: Body) -> str:
         """Add an entry; its hash is the new head."""
         with self.transaction():
-            last = self.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
-            seq, previous = (int(last[0][0]) + 1, str(last[0][1])) if last else (1, GENESIS)
+            count, previous = self._last or self._read_last()
+            seq = count + 1
             at, text = datetime.now(UTC).isoformat(timespec="milliseconds"), canonical(body)
             head = entry_hash(previous, seq, at, kind, text)
-            self.write("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", seq, at, kind, text, head)
+            self._run("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", seq, at, kind, text, head)
+            self._last = (seq, head)
             return head
 
     @property
     def head(self) -> str:
         """Hash of the last entry."""
-        last = self.rows("SELECT hash FROM entries ORDER BY seq DESC LIMIT 1")
-        return str(last[0][0]) if last else GENESIS
+        return self._read_last()[1]
+
+    def _read_last(self) -> tuple[int, str]:
+        """Number and hash of the last entry."""
+        last = self.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
+        return (int(last[0][0]), str(last[0][1])) if last else (0, GENESIS)
 
     def write(self, statement: str, *values: object) -> None:
         """One statement of a transaction."""
@@ -112,6 +119,7 @@ class Ledger:
         self.connection.execute(statement, values)
 
     def _roll_back(self) -> None:
+        self._last = None
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 

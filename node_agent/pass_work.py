@@ -22,6 +22,7 @@ from node_agent.permitted import permitted_step
 from node_agent.policy import refused
 from node_agent.records import signed_from_text
 from node_agent.secret_files import ready_secret
+from node_agent.spool import Group
 from node_agent.work import stopping
 
 #: How long one wait for words lasts before the state is looked at again.
@@ -46,18 +47,25 @@ def resume_all(node: Node) -> None:
 def _work(node: Node, run: str, pass_id: str) -> None:
     one = this_pass(node, run, pass_id)
     node.spool.check(pass_id)
+    group = Group(node.spool, pass_id)
 
-    def record(number: int, data: bytes) -> None:
+    def refuse_if_abandoned() -> None:
         if node.records.is_abandoned(pass_id):
             raise ProtocolRefused("the pass is abandoned", code="ABANDONED")
-        node.spool.append(pass_id, number, data)
-        node.workers.notify()
+
+    def record(number: int, data: bytes) -> None:
+        refuse_if_abandoned()
+        if group.add(data):
+            node.workers.notify()
         if number == 0 and node.spool.ready_bytes(pass_id) < 8 * one.order.words:
             node.crash("mid:M")
 
     try:
         job = _job(node, one)
         release(job, node.spool.chunks_done(pass_id), node.workers.in_order, record)
+        refuse_if_abandoned()
+        group.flush()
+        node.workers.notify()
     except FedstatsError as error:
         node.ledger.append("refused", {"run": run, "pass": pass_id, "code": error.code})
         raise

@@ -6,7 +6,7 @@ and its entry in the chain are durable together.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedstats.documents import decode, encode
 from fedstats.identity.signing import Signed
@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS locks (
 CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
+
+#: Plans that are kept read, for every order of a pass needs its own; a plan never changes.
+_PLANS_KEPT = 32
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class PassRecord:
 
 @dataclass(frozen=True)
 class ChunkRecord:
-    """One stored chunk of a spool file."""
+    """One stored chunk of a spool file; the hash is of all words of the pass up to its end."""
 
     number: int
     length: int
@@ -91,6 +94,7 @@ class Records:
     """The tables of one agent."""
 
     ledger: Ledger
+    _plans: dict[str, Plan] = field(default_factory=dict, repr=False)
 
     def answer(self, key: str) -> StoredAnswer | None:
         """What was answered under a key."""
@@ -111,8 +115,14 @@ class Records:
 
     def plan(self, digest: str) -> Plan | None:
         """A proposed plan by its digest."""
-        found = self.ledger.rows("SELECT body FROM plans WHERE digest = ?", digest)
-        return decode(Plan, found[0][0]) if found else None
+        if digest not in self._plans:
+            found = self.ledger.rows("SELECT body FROM plans WHERE digest = ?", digest)
+            if not found:
+                return None
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            self._plans[digest] = decode(Plan, found[0][0])
+        return self._plans[digest]
 
     def begin_run(self, run: str, plan: str) -> None:
         """Fix the plan of a run."""
@@ -211,6 +221,12 @@ class Records:
         """A chunk is whole and synced in the spool file."""
         values = (pass_id, chunk.number, chunk.length, chunk.sha256)
         self.ledger.write("INSERT INTO chunks VALUES (?, ?, ?, ?)", *values)
+
+    def recorded(self, pass_id: str) -> tuple[int, int]:
+        """How many chunks and bytes of a pass are recorded."""
+        query = "SELECT count(*), coalesce(sum(length), 0) FROM chunks WHERE pass_id = ?"
+        count, length = self.ledger.rows(query, pass_id)[0]
+        return int(count), int(length)
 
     def chunks(self, pass_id: str) -> list[ChunkRecord]:
         """Chunks of a pass, in order."""

@@ -44,11 +44,12 @@ class SecretFiles:
         return (self.folder / name).is_file()
 
     def delete(self, *names: str) -> None:
-        """Delete secrets; those that are gone already are fine."""
+        """Delete secrets; those that are gone already are fine.
+
+        The folder is not synced: what a power cut brings back is deleted at the next start (see `finishing`).
+        """
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
-        if names:
-            sync_folder(self.folder)
 
     def keep_only(self, names: set[str]) -> None:
         """Delete the secrets of passes and runs that are over, and drafts that a crash has left."""

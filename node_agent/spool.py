@@ -2,12 +2,14 @@
 
 A chunk that is recorded in the ledger is never computed again. What lies behind the last recorded chunk was cut off
 by a crash: it is removed, and computing goes on from there. The file goes when the coordinator signed for the total.
+Chunks that come quickly are synced and recorded together: one fsync and one transaction for all of them.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedstats.errors import Failed
@@ -16,54 +18,87 @@ from node_agent.secret_files import sync_folder
 
 _PIECE = 1 << 20
 
+#: Chunks wait at most this long, and at most so many bytes of them, until they are synced together.
+GROUP_SECONDS, GROUP_BYTES = 0.1, 8 << 20
+
+
+@dataclass
+class _Words:
+    """What is recorded of a pass, in memory."""
+
+    chunks: int = 0
+    length: int = 0
+    hashed: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def add(self, data: bytes) -> ChunkRecord:
+        """One more chunk; its record has the hash of all words up to its end."""
+        self.hashed.update(data)
+        record = ChunkRecord(self.chunks, len(data), self.hashed.hexdigest())
+        self.chunks += 1
+        self.length += len(data)
+        return record
+
+    def copy(self) -> "_Words":
+        return _Words(self.chunks, self.length, self.hashed.copy())
+
 
 @dataclass(frozen=True)
 class Spool:
-    """The spool folder of one agent."""
+    """The spool folder of one agent; one thread at a time appends to a pass."""
 
     folder: Path
     records: Records
+    _known: dict[str, _Words] = field(default_factory=dict, repr=False)
 
     def chunks_done(self, pass_id: str) -> int:
         """How many chunks of a pass are recorded."""
-        return len(self.records.chunks(pass_id))
+        known = self._known.get(pass_id)
+        return known.chunks if known else self.records.recorded(pass_id)[0]
 
     def ready_bytes(self, pass_id: str) -> int:
         """How many bytes of a pass may be fetched."""
-        return sum(chunk.length for chunk in self.records.chunks(pass_id))
+        known = self._known.get(pass_id)
+        return known.length if known else self.records.recorded(pass_id)[1]
 
-    def append(self, pass_id: str, number: int, data: bytes) -> None:
-        """Write the next chunk, sync it, and record its hash.
+    def append(self, pass_id: str, chunks: Sequence[bytes]) -> None:
+        """Write the next chunks, sync them, and record their hashes.
 
         Raises
         ------
         Failed
             Code SPOOL_UNWRITABLE where the disk is full or broken; the pass can go on when there is room.
         """
-        recorded = self.ready_bytes(pass_id)
-        if number != self.chunks_done(pass_id):
-            raise Failed(f"chunk {number} of a pass is out of order", code="SPOOL_ORDER")
+        before = self._words(pass_id)
         try:
-            self._write(self._path(pass_id), recorded, data)
+            self._write(self._path(pass_id), before.length, chunks)
         except OSError as error:
             raise Failed(
                 f"the spool cannot be written ({error.strerror}); nothing of this pass was sent",
                 code="SPOOL_UNWRITABLE",
                 hint="Make room on the disk of the node's state folder; the run can be resumed.",
             ) from error
-        chunk = ChunkRecord(number, len(data), hashlib.sha256(data).hexdigest())
+        after = before.copy()
         with self.records.ledger.transaction():
-            self.records.add_chunk(pass_id, chunk)
-            self.records.ledger.append("chunk", {"pass": pass_id, "number": number, "sha256": chunk.sha256})
+            for chunk in map(after.add, chunks):
+                self.records.add_chunk(pass_id, chunk)
+                self.records.ledger.append("chunk", {"pass": pass_id, "number": chunk.number, "sha256": chunk.sha256})
+        # Only what is committed counts.
+        self._known[pass_id] = after
 
-    def _write(self, path: Path, recorded: int, data: bytes) -> None:
+    def _words(self, pass_id: str) -> _Words:
+        """What is recorded of a pass; after a start, read again and compared."""
+        if pass_id not in self._known:
+            self.check(pass_id)
+        return self._known[pass_id]
+
+    def _write(self, path: Path, recorded: int, chunks: Sequence[bytes]) -> None:
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
             file.truncate(recorded)
             file.seek(recorded)
-            file.write(data)
-            file.flush()
+            for data in chunks:
+                _write_all(file.fileno(), data)
             os.fsync(file.fileno())
         if is_new:
             sync_folder(self.folder)
@@ -87,30 +122,29 @@ class Spool:
         Failed
             Code SPOOL_DAMAGED.
         """
+        words, same = _Words(), True
         chunks = self.records.chunks(pass_id)
-        if not chunks:
-            return
         try:
-            with self._path(pass_id).open("rb") as file:
-                whole = all(hashlib.sha256(file.read(chunk.length)).hexdigest() == chunk.sha256 for chunk in chunks)
+            if chunks:
+                with self._path(pass_id).open("rb") as file:
+                    same = all(words.add(file.read(chunk.length)) == chunk for chunk in chunks)
         except FileNotFoundError:
-            whole = False
-        if not whole:
+            same = False
+        if not same:
             raise Failed(
                 "a stored chunk is not the one that was recorded; the pass must be abandoned", code="SPOOL_DAMAGED"
             )
+        self._known[pass_id] = words
 
     def digest(self, pass_id: str) -> str:
         """SHA-256, in hexadecimal, of all recorded bytes of a pass."""
-        hashed = hashlib.sha256()
-        for piece in self.read(pass_id, 0, self.ready_bytes(pass_id)):
-            hashed.update(piece)
-        return hashed.hexdigest()
+        return self._words(pass_id).hashed.hexdigest()
 
     def delete(self, pass_id: str) -> None:
         """Remove the words of a pass that is over."""
+        # Not synced: what a power cut brings back is removed at the next start.
         self._path(pass_id).unlink(missing_ok=True)
-        sync_folder(self.folder)
+        self._known.pop(pass_id, None)
 
     def has(self, pass_id: str) -> bool:
         """Whether there are words of a pass."""
@@ -124,6 +158,40 @@ class Spool:
 
     def _path(self, pass_id: str) -> Path:
         return self.folder / f"{pass_id}.words"
+
+
+@dataclass
+class Group:
+    """Chunks of a pass on their way into the spool: they wait for one another as long as they come quickly."""
+
+    spool: Spool
+    pass_id: str
+    _waiting: list[bytes] = field(default_factory=list)
+    _since: float = 0.0
+
+    def add(self, data: bytes) -> bool:
+        """Take a chunk; whether it and those before it are recorded now.
+
+        The first chunk of a pass waits for nobody, so that fetching can begin.
+        """
+        self._waiting.append(data)
+        enough = sum(map(len, self._waiting)) >= GROUP_BYTES or time.monotonic() - self._since >= GROUP_SECONDS
+        return enough and self.flush()
+
+    def flush(self) -> bool:
+        """Record what waits."""
+        if self._waiting:
+            self.spool.append(self.pass_id, self._waiting)
+            self._waiting = []
+            self._since = time.monotonic()
+        return True
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write to a file that is not buffered: one call may write a part only."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def open_spool(folder: Path, records: Records) -> Spool:

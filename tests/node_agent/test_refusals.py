@@ -683,7 +683,7 @@ def test_a_full_spool_stops_the_pass_and_it_goes_on_when_there_is_room(driver: D
     _, order, keys = opened_pass(driver)
     readies = driver.ready(order, keys)
 
-    def full(self, path, recorded, data) -> None:
+    def full(self, path, recorded, chunks) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
