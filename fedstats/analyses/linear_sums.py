@@ -171,7 +171,9 @@ def complete(cohort: Cohort, at: CompleteParameters) -> CompleteScan:
     words = packed.genotype_words(block)
     together = packed_columns(cohort, columns)
     sums = packed.called_and_missing_sums(block, words, together)
-    products = packed.missing_cross_products(words, cohort.people, _real_columns(cohort, columns))
+    k, p = columns.covariates.shape[1], columns.traits.shape[1]
+    real = _real_columns(cohort, columns)
+    products = packed.missing_cross_products(words, cohort.people, real, slice(k + 1, k + 1 + p))
     if not cohort.site.shape[1]:
         return _complete_scan(columns, sums.called, products)
     k_p = columns.both.shape[1]

@@ -191,13 +191,22 @@ def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: 
     return sums
 
 
-def missing_cross_products(words: Words, people: Bools, columns: Reals) -> Reals:
+def missing_cross_products(words: Words, people: Bools, columns: Reals, alone: slice) -> Reals:
     """Sums over people with a missing call of products of columns, shape (variant, column, column).
 
-    `columns` are real, shape (person, column), zero for people who are out.
+    Parameters
+    ----------
+    words, people
+        The block's `genotype_words`, and who is in.
+    columns
+        Real, shape (person, column), zero for people who are out.
+    alone
+        Columns whose products with each other nobody needs: their rows, and those below, hold only the diagonal and
+        the columns after them; the rest is left zero, or stands in the rows above.
     """
     products = np.zeros((len(words), columns.shape[1], columns.shape[1]))
-    loops.missing_products(words, keep_words(people), np.ascontiguousarray(columns), products)
+    first, last, _ = alone.indices(columns.shape[1])
+    loops.missing_products(words, keep_words(people), np.ascontiguousarray(columns), first, last, products)
     return products
 
 

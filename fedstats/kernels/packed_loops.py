@@ -54,8 +54,11 @@ def _chosen_calls(word: np.uint64, keep: np.uint64, what: int) -> tuple[np.uint6
 
 
 @nb.njit(nogil=True, cache=True)
-def missing_products(words: Words, keep: Words, columns: Reals, products: Reals) -> None:
-    """Add x x' of every person with a missing call to `products` of shape (variant, column, column)."""
+def missing_products(words: Words, keep: Words, columns: Reals, first: int, last: int, products: Reals) -> None:
+    """Add x x' of every person with a missing call to `products` of shape (variant, column, column).
+
+    Of rows from `first` to `last`, only the diagonal and columns from `last` on; of later rows, only those columns.
+    """
     width = columns.shape[1]
     for variant in range(words.shape[0]):
         for at in range(words.shape[1]):
@@ -63,9 +66,16 @@ def missing_products(words: Words, keep: Words, columns: Reals, products: Reals)
             while missing:
                 person = 32 * at + (np.int64(lowest_bit(missing)) >> 1)
                 missing &= missing - ONE
-                for a in range(width):
+                for a in range(first):
+                    value = columns[person, a]
                     for b in range(width):
-                        products[variant, a, b] += columns[person, a] * columns[person, b]
+                        products[variant, a, b] += value * columns[person, b]
+                for a in range(first, last):
+                    products[variant, a, a] += columns[person, a] * columns[person, a]
+                for a in range(first, width):
+                    value = columns[person, a]
+                    for b in range(last, width):
+                        products[variant, a, b] += value * columns[person, b]
 
 
 @cache
