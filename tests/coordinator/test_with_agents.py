@@ -1,12 +1,14 @@
-"""A coordinator against real agents, one process each: killed and resumed, nodes lost for a while and for good."""
+"""A coordinator against real agents, one process each: what it loads, interruptions, nodes that are away.
+
+Agents and coordinators that are killed, and nodes that are lost for good, are in tests/end_to_end/test_kills.py.
+"""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ import pytest
 
 from fedstats.client import connect
 from fedstats.errors import NodeLost, NodeUnreachable, UsageError
-from fedstats.frontend.backend import Event
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
 from fedstats.sandbox.folder import Sandbox
@@ -31,7 +32,7 @@ ASKED: dict[str, Any] = {"covariates": ["age"], "pass_variants": 60}
 NOT_NEEDED = ("pandas", "polars", "scipy", "numba", "matplotlib", "structlog", "rich", "pyarrow.dataset")
 
 
-def four_sites(folder: Path, *, agreeing: tuple[str, ...] = ()) -> Sandbox:
+def four_sites(folder: Path) -> Sandbox:
     files = simulate(folder / "pooled", Recipe(sites=4, samples=1200, variants=100, seed=5))
     return create(
         folder / "sandbox",
@@ -39,7 +40,6 @@ def four_sites(folder: Path, *, agreeing: tuple[str, ...] = ()) -> Sandbox:
         pheno=files.phenotypes,
         covar=files.prefix.with_name("pooled.covar.tsv"),
         site_column="site",
-        continue_without_me=agreeing,
     ).sandbox
 
 
@@ -73,47 +73,6 @@ def tables(out: Path) -> dict[str, bytes]:
     return {name: out.with_name(f"{out.name}.{name}").read_bytes() for name in TABLES}
 
 
-def record(out: Path) -> Any:
-    return json.loads(out.with_name(f"{out.name}.run.json").read_text())
-
-
-def killed_at(sandbox: Sandbox, out: Path, point: str) -> int:
-    """A coordinator as a process that ends itself at a point, or goes on and ends there; its exit status."""
-    asked = {**ASKED, "resume": out.with_name(f"{out.name}.run").is_dir()}
-    script = (
-        "import sys; from pathlib import Path; from fedstats.client import connect\n"
-        f"connect({str(sandbox.federation_file)!r}).gwas('q1', out=Path({str(out)!r}), **{asked!r})"
-    )
-    environment = {**os.environ, "FEDSTATS_TEST_CRASH": f"coordinator:{point}"}
-    return subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=120).returncode
-
-
-def when_opened(action: Callable[[], None], *, times: int = 1) -> Callable[[Event], None]:
-    """Do something once, when that many passes are open."""
-    opened: list[Event] = []
-
-    def hear(event: Event) -> None:
-        if event.event == "pass" and event.data.get("state") == "opened":
-            opened.append(event)
-            if len(opened) == times:
-                action()
-
-    return hear
-
-
-# Every point by itself, and agents that are killed, are in tests/end_to_end/test_kills.py.
-def test_coordinator_that_is_killed_again_and_again_resumes_to_the_same_files(
-    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-
-    ends = [killed_at(all_up, out, point) for point in ("after:R", "mid:M", "after:C", "after:rows")]
-    gwas(all_up, out, resume=True)
-
-    assert ends == [137] * 4
-    assert tables(out) == undisturbed
-
-
 def test_command_loads_no_library_that_a_run_does_without(
     all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -131,40 +90,6 @@ def test_command_loads_no_library_that_a_run_does_without(
 
     assert tables(out) == undisturbed
     assert json.loads(ended.stdout.splitlines()[-1]) == []
-
-
-def test_node_that_stays_away_ends_the_run_with_exit_4_and_resume_finishes_it(
-    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
-    out, name = tmp_path / "run", list(all_up.nodes)[2]
-
-    with pytest.raises(NodeLost, match=f"{name}: answered before") as caught:
-        gwas(all_up, out, wait=1, events=when_opened(lambda: processes.kill(all_up, name), times=2))
-    left = sorted(path.name for path in tmp_path.iterdir() if "q1" in path.name and "partial" not in path.name)
-    processes.start(all_up)
-    gwas(all_up, out, resume=True)
-
-    assert caught.value.exit_code == 4
-    assert "--resume" in caught.value.hint
-    assert left == []
-    assert tables(out) == undisturbed
-
-
-def test_run_of_which_nothing_was_opened_begins_anew_without_the_lost_node(tmp_path: Path) -> None:
-    fresh, out = four_sites(tmp_path), tmp_path / "run"
-    *others, name = fresh.nodes
-    for node in others:
-        processes.start_one(fresh, node)
-    processes.start_one(fresh, name, environment={"FEDSTATS_TEST_CRASH": "before:S"})
-    processes.wait_until_ready(fresh)
-    try:
-        result = gwas(fresh, out, wait=1)
-    finally:
-        processes.stop(fresh)
-
-    assert set(result.to_polars()["NODES"]) == {3}
-    assert record(out)["nodes"] == others
-    assert any(f"LOST {name}" in banner for banner in record(out)["banners"])
 
 
 def test_run_that_may_not_begin_anew_waits_for_its_node_and_is_resumed_with_it(
@@ -246,27 +171,3 @@ def test_other_request_is_not_resumed(all_up: Sandbox, tmp_path: Path) -> None:
         gwas(all_up, tmp_path / "run", covariates=["age", "sex"], resume=True)
     with pytest.raises(UsageError, match="nothing to resume"):
         gwas(all_up, tmp_path / "other", resume=True)
-
-
-def test_run_goes_on_without_a_node_that_had_agreed_to_it(tmp_path: Path) -> None:
-    name = "EE"
-    agreeing = four_sites(tmp_path / "agents", agreeing=(name,))
-    out = tmp_path / "run"
-    processes.start(agreeing)
-    try:
-        result = gwas(agreeing, out, wait=1, events=when_opened(lambda: processes.kill(agreeing, name), times=2))
-        others = [node for node in agreeing.nodes if node != name]
-        pooled = four_sites(tmp_path / "pooled")
-        processes.start(pooled)
-        try:
-            same = gwas(pooled, tmp_path / "same", nodes=others)
-        finally:
-            processes.stop(pooled)
-    finally:
-        processes.stop(agreeing)
-
-    assert name in agreeing.nodes
-    assert result.to_polars().equals(same.to_polars())
-    assert set(result.to_polars()["NODES"]) == {3}
-    assert record(out)["nodes"] == others
-    assert any(f"LOST {name}: as they had agreed" in banner for banner in record(out)["banners"])
