@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from fedstats.step import Q, Rows, S, Step
+from fedstats.rows import Rows
+from fedstats.step import Q, S, Step
 from fedstats.study import Block, Chunk, Model
 
 

@@ -16,7 +16,8 @@ from fedstats.cohort import Cohort
 from fedstats.dataset import Dataset, cohort_of, with_block
 from fedstats.federation import Federation
 from fedstats.fixed_point import decode, encode
-from fedstats.step import Q, Rows, S, Step
+from fedstats.rows import Rows
+from fedstats.step import Q, S, Step
 from fedstats.study import Block, Chunk, Model
 
 

@@ -1,23 +1,19 @@
-"""Local steps and analyses, and the two closed tables of their names.
+"""Local steps, and the closed table of their names.
 
 A local step runs at the node: a pure function from a cohort and parameters to a release.
-An analysis runs at the coordinator: a plan that asks a federation for sums and turns them into rows.
 No code travels; a node runs the steps it was installed with, looked up by name and version.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from fedstats.additive import Additive
 from fedstats.cohort import Cohort
 from fedstats.errors import ProtocolRefused
-from fedstats.study import Block, Chunk, Floors, Model, Study
-
-if TYPE_CHECKING:
-    from fedstats.federation import Federation
+from fedstats.study import Block, Floors, Model
 
 S = TypeVar("S", bound=Additive)
 Q = TypeVar("Q")
@@ -161,48 +157,3 @@ def _from_array(kind: type[Any], name: str, hint: Any, dimensions: int, array: n
     if array.dtype == np.float64 and not np.isfinite(array).all():
         raise ProtocolRefused(f"{kind.__name__}.{name} has values that are not finite", code="BAD_PARAMETERS")
     return array.item() if scalar is not None else array
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Result of one chunk: for each table, columns of equal length by name.
-
-    The column "variant" holds panel indices. Association analyses have one table per trait, named after it.
-    `filtered` counts, per filter, variants that were left out without a row.
-    """
-
-    tables: Mapping[str, Mapping[str, np.ndarray]]
-    filtered: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that a reader of the log must know: a warning, a fit, a decision."""
-
-    code: str
-    message: str
-    warning: bool = False
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-Plan = Callable[["Federation", Study, Sequence[Chunk]], Iterator[Rows | Note]]
-ANALYSES: dict[str, Plan] = {}
-
-#: By analysis, the beginnings of the names of the steps that its plan asks for; a node runs no other for it.
-STEPS_OF: dict[str, tuple[str, ...]] = {}
-
-
-def analysis(name: str, *, steps: tuple[str, ...] = ()) -> Callable[[Plan], Plan]:
-    """Register a plan under the name by which policies allow it, with the steps that it may ask for.
-
-    Counting people and genotypes belongs to every analysis; `steps` names what comes on top: ("linear_gwas/",).
-    """
-
-    def register(plan: Plan) -> Plan:
-        if name in ANALYSES:
-            raise ValueError(f"two analyses are called {name!r}")
-        ANALYSES[name] = plan
-        STEPS_OF[name] = ("people/", "genotypes/", *steps)
-        return plan
-
-    return register

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from fedstats.analysis import STEPS_OF
 from fedstats.errors import ProtocolRefused
-from fedstats.step import STEPS, STEPS_OF, Step
+from fedstats.step import STEPS, Step
 from fedstats.study import Model, Study
 
 

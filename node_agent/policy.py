@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import fedstats.analyses  # noqa: F401  # registers every analysis
+from fedstats.analysis import ANALYSES as REGISTERED
 from fedstats.errors import Refused
 from fedstats.identity.checks import key_faults
-from fedstats.step import ANALYSES as REGISTERED
 from fedstats.study import Floors, Study
 from fedstats.wire.messages import Plan
 

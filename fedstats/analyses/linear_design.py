@@ -18,7 +18,7 @@ from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.kernels.linalg import MOST_CORRELATION, MOST_INFLATION, cholesky, correlation_matrix, solve_lower
 from fedstats.kernels.tails import p_of_f
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Model, Study
 
 #: Below this p-value, sites differ in a trait enough to warn that their effects were not taken out.

@@ -15,11 +15,12 @@ from fedstats.analyses.linear_design import LinearDesign, linear_design, site_wa
 from fedstats.analyses.linear_totals import complete_sums, imputed_sums
 from fedstats.analyses.statuses import missing_code, status
 from fedstats.analyses.variant_filters import filter_variants
+from fedstats.analysis import analysis
 from fedstats.arrays import Bools
 from fedstats.federation import Federation
 from fedstats.kernels.linear_solve import FAULTS, LinearSums, solve
 from fedstats.kernels.tails import log10_p_of_t
-from fedstats.step import Note, Rows, analysis
+from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Floors, Model, Study
 
 TEST = "LINEAR"

@@ -28,11 +28,12 @@ from fedstats.analyses.logistic_null import fit_null
 from fedstats.analyses.logistic_score import ScoreTests, complete_score_tests, score_tests
 from fedstats.analyses.statuses import Codes, code_of_test, missing_code, status
 from fedstats.analyses.variant_filters import filter_variants
+from fedstats.analysis import analysis
 from fedstats.arrays import Bools, Counts, Indices, Reals
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.kernels.tails import log10_p_of_z
-from fedstats.step import Note, Rows, analysis
+from fedstats.rows import Note, Rows
 from fedstats.study import Block, Chunk, Model, Study
 
 #: `score-refit` fits variants whose score test exceeds this in size: 0.3 % of those without effect.

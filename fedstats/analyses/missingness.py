@@ -6,8 +6,9 @@ import numpy as np
 
 from fedstats.analyses.genotype_counts import VariantTotals, share
 from fedstats.analyses.variant_tables import Columns, counted_tables
+from fedstats.analysis import analysis
 from fedstats.federation import Federation
-from fedstats.step import Note, Rows, analysis
+from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Model, Study
 
 

@@ -10,7 +10,7 @@ from fedstats.analyses.moments import describe
 from fedstats.analyses.statuses import status
 from fedstats.analyses.variant_filters import filter_variants
 from fedstats.federation import Federation
-from fedstats.step import Rows
+from fedstats.rows import Rows
 from fedstats.study import Chunk, Model, Study
 
 Columns = Mapping[str, np.ndarray]

@@ -35,7 +35,7 @@ from fedstats.coordinator.durable import (
 )
 from fedstats.coordinator.rows_file import rows_from_bytes, rows_to_bytes
 from fedstats.errors import Failed
-from fedstats.step import Rows
+from fedstats.rows import Rows
 
 WHOLE = "whole"
 _DIGEST_BYTES = 32

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fedstats.errors import Failed
-from fedstats.step import Rows
+from fedstats.rows import Rows
 
 _SHAPE = "shape"
 

@@ -22,7 +22,8 @@ from fedstats.federation import Federation
 from fedstats.fixed_point import decode
 from fedstats.privacy.masking_coordinator import sum_uploads
 from fedstats.privacy.transcript import without_check_word
-from fedstats.step import Q, Rows, S, Step
+from fedstats.rows import Rows
+from fedstats.step import Q, S, Step
 from fedstats.study import Block, Chunk, Model
 from fedstats.wire.contribution import open_contribution
 

@@ -11,7 +11,7 @@ from fedstats.planning.people_lists import people_digest
 from fedstats.planning.request import Request, check_request
 from fedstats.planning.resolve import resolve
 from fedstats.planning.survey import questions_of, strictest
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Study
 
 

@@ -13,7 +13,7 @@ from fedstats.documents import digest, encode
 from fedstats.frontend.backend import Backend
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Model
 
 

@@ -20,7 +20,7 @@ from fedstats.results.files import write_atomically
 from fedstats.results.log import RunLog
 from fedstats.results.report import write_report
 from fedstats.results.tables import TableWriter
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Model
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import fedstats.analyses  # noqa: F401  # registers every analysis
 from fedstats.analyses.people_accounting import count_people
+from fedstats.analysis import ANALYSES
 from fedstats.errors import NodeUnreachable
 from fedstats.frontend.backend import Backend, Event, Events, RosterShrinks, no_events
 from fedstats.frontend.job import Job
@@ -17,7 +18,7 @@ from fedstats.frontend.provenance import Outcome, run_record
 from fedstats.frontend.reporting import Reporter
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.frontend.variants import panel_columns
-from fedstats.step import ANALYSES, Note
+from fedstats.rows import Note
 from fedstats.study import chunks
 
 

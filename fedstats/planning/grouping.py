@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fedstats.errors import DisclosureRefused
 from fedstats.planning.faults import listing
 from fedstats.planning.survey import Reason, Serve
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Model, Study, VariantKind
 
 _RULES = {

@@ -9,7 +9,7 @@ from fedstats.planning.faults import Fault, raise_faults
 from fedstats.planning.request import Request
 from fedstats.planning.survey import ColumnSurvey, Survey
 from fedstats.planning.terms import Columns, design_faults, expand, lacking, levels_of, protect_sites, terms_of
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import KINDS, Floors, Model, Study, Term, Trait, VariantKind
 
 ACCOUNTING_ID = "people"

@@ -9,7 +9,7 @@ from fedstats.analyses.logistic_gwas import logistic_gwas
 from fedstats.analyses.statuses import MISSING, STATUSES, TESTS
 from fedstats.arrays import Indices
 from fedstats.local import LocalSums
-from fedstats.step import Rows
+from fedstats.rows import Rows
 from fedstats.study import KINDS, Chunk, Floors, Model, Study, Term, Trait
 from tests import real_data
 

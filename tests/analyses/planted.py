@@ -7,11 +7,12 @@ import numpy as np
 
 import fedstats.analyses  # noqa: F401  # fills the table of analyses
 from fedstats.analyses.statuses import MISSING, STATUSES, TESTS
+from fedstats.analysis import ANALYSES
 from fedstats.arrays import Indices
 from fedstats.dataset import Column, Dataset
 from fedstats.genotypes import PackedBlock, pack
 from fedstats.local import LocalSite, LocalSums
-from fedstats.step import ANALYSES, Note, Rows
+from fedstats.rows import Note, Rows
 from fedstats.study import KINDS, Chunk, Floors, Model, Study, Term, Trait, VariantKind
 
 #: Floors of none: for small data and for PLINK's answers on monomorphic variants.

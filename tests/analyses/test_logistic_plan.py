@@ -12,7 +12,7 @@ from fedstats.dataset import Column, Dataset
 from fedstats.errors import UsageError
 from fedstats.genotypes import PackedBlock, pack
 from fedstats.local import LocalSite
-from fedstats.step import Note
+from fedstats.rows import Note
 from fedstats.study import Chunk, Floors, Model, Study, Term, Trait
 from tests.analyses.logistic_scan import VALIDATION, Admitting, tables_of
 from tests.naive import logistic as naive

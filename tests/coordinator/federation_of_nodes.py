@@ -24,7 +24,8 @@ from fedstats.identity.keys import Identity, generate_identity
 from fedstats.identity.roster import RosterContent, RosterCoordinator, RosterNode, sign_roster
 from fedstats.planning.request import Request
 from fedstats.privacy.masking_node import Party
-from fedstats.step import Along, Nothing, Rows, Step
+from fedstats.rows import Rows
+from fedstats.step import Along, Nothing, Step
 from fedstats.study import Block, Chunk, Model, Study, Term, Trait
 from fedstats.transport.in_process import InProcessTransport
 from fedstats.transport.patient import Clock, PatientTransport

@@ -16,7 +16,7 @@ from fedstats.frontend.local_backend import LocalBackend, LocalFederation
 from fedstats.local import LocalSite, LocalSums
 from fedstats.planning.panel import ABSENT, PRESENT
 from fedstats.planning.request import Request
-from fedstats.step import Rows
+from fedstats.rows import Rows
 from fedstats.study import Chunk, Floors, Study
 from tests.frontend.hapmap3 import needs_data, part, plink2, pooled, three_sites
 

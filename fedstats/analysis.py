@@ -1,0 +1,32 @@
+"""Analyses, and the closed table of their names.
+
+An analysis runs at the coordinator: a plan that asks a federation for sums and turns them into rows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from fedstats.federation import Federation
+from fedstats.rows import Note, Rows
+from fedstats.study import Chunk, Study
+
+Plan = Callable[[Federation, Study, Sequence[Chunk]], Iterator[Rows | Note]]
+ANALYSES: dict[str, Plan] = {}
+
+#: By analysis, the beginnings of the names of the steps that its plan asks for; a node runs no other for it.
+STEPS_OF: dict[str, tuple[str, ...]] = {}
+
+
+def analysis(name: str, *, steps: tuple[str, ...] = ()) -> Callable[[Plan], Plan]:
+    """Register a plan under the name by which policies allow it, with the steps that it may ask for.
+
+    Counting people and genotypes belongs to every analysis; `steps` names what comes on top: ("linear_gwas/",).
+    """
+
+    def register(plan: Plan) -> Plan:
+        if name in ANALYSES:
+            raise ValueError(f"two analyses are called {name!r}")
+        ANALYSES[name] = plan
+        STEPS_OF[name] = ("people/", "genotypes/", *steps)
+        return plan
+
+    return register
