@@ -41,8 +41,8 @@ generated: $(READY)
 tests: $(READY)
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
-bench: $(READY) ## Time the demo's scan against plink2, where plink2 is installed
-	$(BIN)/python benchmarks/scan_against_plink2.py
+bench: $(READY) ## Time every task against plink2 (BENCH=--quick for minutes instead of an evening)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 format: $(READY) ## Format and sort imports
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""Benchmarks against plink2: `make bench`, or `python -m benchmarks --help`."""

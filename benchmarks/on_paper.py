@@ -1,0 +1,192 @@
+"""On paper: what a million people, twenty million variants and fifteen nodes cost, from what was measured.
+
+    python -m benchmarks.on_paper
+
+Costs are sums of terms that are fitted to the points of the growth benchmark with no term below zero:
+
+    agents' CPU   = a + b nodes variants + c people variants
+    client's CPU  = a + b variants + c nodes variants
+    bytes a node  = a + b variants
+    agent's MiB   = a + b (people a node) + c variants
+    client's MiB  = a + b variants
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from benchmarks.records import Record, latest
+
+Term = tuple[str, Callable[[dict[str, float]], float]]
+
+FIXED: Term = ("fixed", lambda _: 1.0)
+VARIANTS: Term = ("variants", lambda at: at["variants"])
+NODES_VARIANTS: Term = ("nodes x variants", lambda at: at["nodes"] * at["variants"])
+GENOTYPES: Term = ("people x variants", lambda at: at["people"] * at["variants"])
+PEOPLE_HERE: Term = ("people at a node", lambda at: at["people"] / at["nodes"])
+
+#: A link of the coordinator that is common, in bytes a second: 1 Gbit/s.
+LINK = 125e6
+#: What issue 3 allows, MiB.
+AGENT_LIMIT, CLIENT_LIMIT = 300, 500
+
+
+@dataclass(frozen=True)
+class Law:
+    """A cost as a sum of terms, fitted to points."""
+
+    terms: tuple[Term, ...]
+    weights: tuple[float, ...]
+    worst: float
+
+    def at(self, where: dict[str, float]) -> float:
+        """The cost there."""
+        return sum(weight * term(where) for weight, (_, term) in zip(self.weights, self.terms, strict=True))
+
+    def __str__(self) -> str:
+        parts = (f"{weight:.3g} x {name}" for weight, (name, _) in zip(self.weights, self.terms, strict=True))
+        return f"{' + '.join(parts)}   (furthest point {self.worst:.0%} off)"
+
+
+@dataclass(frozen=True)
+class Laws:
+    """All costs."""
+
+    agents_cpu: Law
+    client_cpu: Law
+    to_node: Law
+    from_node: Law
+    agent_memory: Law
+    client_memory: Law
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Hours, bytes and memory of one run."""
+
+    node_hours: float
+    client_hours: float
+    link_hours: float
+    to_node: float
+    from_node: float
+    agent_memory: float
+    client_memory: float
+
+
+def law(terms: Sequence[Term], points: Sequence[dict[str, float]], costs: Sequence[float]) -> Law:
+    """Fit weights of at least zero; each point counts by its relative error."""
+    matrix = np.array([[term(at) for _, term in terms] for at in points])
+    wanted = np.maximum(np.asarray(costs, np.float64), 1e-9)
+    scale = np.abs(matrix).max(axis=0)
+    weights, _ = nnls(matrix / scale / wanted[:, None], np.ones(len(wanted)))
+    weights = weights / scale
+    worst = float(np.abs(matrix @ weights / wanted - 1).max())
+    return Law(tuple(terms), tuple(map(float, weights)), worst)
+
+
+def laws(records: Sequence[Record]) -> Laws:
+    """Fit all laws to the points that have ten covariates and one trait.
+
+    Raises
+    ------
+    ValueError
+        The growth of people, variants or nodes was not measured.
+    """
+    axes = ("people", "variants", "nodes")
+    some = [record for record in records if record.kind == "growth" and record.name in axes]
+    missing = [axis for axis in axes if sum(record.name == axis for record in some) < 2]
+    if missing:
+        raise ValueError(f"growth in {', '.join(missing)} was not measured; run: python -m benchmarks --task growth")
+    at = [record.at for record in some]
+
+    def fit(terms: Sequence[Term], cost: Callable[[Record], float]) -> Law:
+        return law(terms, at, [cost(record) for record in some])
+
+    return Laws(
+        fit([FIXED, NODES_VARIANTS, GENOTYPES], lambda r: r.median.agents_cpu),
+        fit([FIXED, VARIANTS, NODES_VARIANTS], lambda r: r.median.client_cpu),
+        fit([FIXED, VARIANTS], lambda r: r.median.bytes_to_nodes / r.at["nodes"]),
+        fit([FIXED, VARIANTS], lambda r: r.median.bytes_from_nodes / r.at["nodes"]),
+        fit([FIXED, PEOPLE_HERE, VARIANTS], lambda r: r.median.agent_anonymous),
+        fit([FIXED, VARIANTS], lambda r: r.median.client_anonymous),
+    )
+
+
+def estimate(found: Laws, where: dict[str, float], cores: int) -> Estimate:
+    """Costs of a run; a node's hours are those of its cores, the client's those of one core."""
+    to_node, from_node = found.to_node.at(where), found.from_node.at(where)
+    return Estimate(
+        node_hours=found.agents_cpu.at(where) / where["nodes"] / cores / 3600,
+        client_hours=found.client_cpu.at(where) / 3600,
+        link_hours=where["nodes"] * (to_node + from_node) / LINK / 3600,
+        to_node=to_node,
+        from_node=from_node,
+        agent_memory=found.agent_memory.at(where),
+        client_memory=found.client_memory.at(where),
+    )
+
+
+def breaks_first(cost: Estimate) -> str:
+    """The assumption with the least room, in a sentence."""
+    strains = {
+        f"that an agent's memory does not grow with variants: {cost.agent_memory:,.0f} MiB by the fit, "
+        f"{AGENT_LIMIT} allowed": cost.agent_memory / AGENT_LIMIT,
+        f"that the client's memory does not grow with variants: {cost.client_memory:,.0f} MiB by the fit, "
+        f"{CLIENT_LIMIT} allowed": cost.client_memory / CLIENT_LIMIT,
+        f"that nodes are what takes the time: one core of the client takes {cost.client_hours:.1f} h, a node "
+        f"{cost.node_hours:.1f} h": cost.client_hours / cost.node_hours,
+        f"that the link carries everybody: 1 Gbit/s takes {cost.link_hours:.1f} h, a node {cost.node_hours:.1f} h": (
+            cost.link_hours / cost.node_hours
+        ),
+    }
+    return max(strains, key=lambda words: strains[words])
+
+
+def derivation(records: Sequence[Record], *, people: float = 1e6, variants: float = 20e6, nodes: float = 15) -> str:
+    """The estimate with everything that it follows from, as Markdown."""
+    found, where = laws(records), {"people": people, "variants": variants, "nodes": nodes}
+    cores = int(records[0].machine["cores"])
+    cost = estimate(found, where, cores)
+    wall = max(cost.node_hours, cost.client_hours, cost.link_hours)
+    total = cost.node_hours + cost.client_hours + cost.link_hours
+    growth = [record.at for record in records if record.kind == "growth"]
+    largest = {axis: max(at[axis] for at in growth) for axis in ("people", "variants", "nodes")}
+    beyond = ", ".join(f"{where[axis] / largest[axis]:,.0f} times in {axis}" for axis in largest)
+    names = {"agents' CPU s": "agents_cpu", "client's CPU s": "client_cpu", "bytes to a node": "to_node"}
+    names |= {"bytes from a node": "from_node", "agent's MiB": "agent_memory", "client's MiB": "client_memory"}
+    fitted = "".join(f"{name:<18} = {getattr(found, field)}\n" for name, field in names.items())
+    return (
+        f"Linear, one trait, 10 covariates, masked: {people:,.0f} people x {variants:,.0f} variants over "
+        f"{nodes:.0f} nodes of {cores} cores like the measured ones.\n\n```text\n{fitted}```\n\n"
+        "| | |\n|---|---|\n"
+        f"| CPU of one node | {cost.node_hours * cores:,.1f} core hours: {cost.node_hours:,.1f} h on {cores} cores |\n"
+        f"| CPU of all nodes | {cost.node_hours * cores * nodes:,.0f} core hours |\n"
+        f"| CPU of the client | {cost.client_hours:,.1f} core hours |\n"
+        f"| bytes to and from a node | {cost.to_node / 1e9:,.2f} + {cost.from_node / 1e9:,.2f} GB |\n"
+        f"| the client's link, all nodes, 1 Gbit/s | {cost.link_hours:,.2f} h |\n"
+        f"| hours if all of this overlaps, if none does | {wall:,.1f} to {total:,.1f} |\n"
+        "| anonymous memory of an agent, of the client "
+        f"| {cost.agent_memory:,.0f} MiB, {cost.client_memory:,.0f} MiB |\n"
+        f"| packed genotypes at a node (mapped, not held) | {people / nodes / 4 * variants / 1e9:,.0f} GB |\n\n"
+        f"Beyond what was measured: {beyond}.\n\n"
+        f"The assumption that breaks first, by these figures: {breaks_first(cost)}.\n"
+    )
+
+
+def main() -> None:
+    """Print the derivation from the latest results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in (("people", 1e6), ("variants", 20e6), ("nodes", 15)):
+        parser.add_argument(f"--{name}", type=float, default=value)
+    arguments = parser.parse_args()
+    records = latest()
+    if not records:
+        raise SystemExit("nothing was measured; run: python -m benchmarks --task growth")
+    print(derivation(records, people=arguments.people, variants=arguments.variants, nodes=arguments.nodes))
+
+
+if __name__ == "__main__":
+    main()

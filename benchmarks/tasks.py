@@ -1,0 +1,152 @@
+"""What is timed against plink2: each task with its size, its programs and what the project demands of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks import ours, plink2
+from benchmarks.data import Size
+from benchmarks.measure import Measured
+from fedstats.sandbox.folder import Sandbox
+
+Kind = Literal["whole", "kernel", "one process"]
+MISSING = 0.005
+COVARIATES = 10
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What issue 3 asks: the least number of times less CPU, and less wall, than the rival; 0 where it asks nothing.
+
+    `seconds` are added to what is allowed: a table of counts has a start-up that no scan pays for.
+    """
+
+    cpu: float = 0.0
+    wall: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name, title
+        For `--task`, and for the table; the title without its size.
+    full, quick
+        People and variants.
+    traits
+        Traits of a scan; none for tables of counts, whose command is then `table`.
+    kind
+        What of ours is compared: everything, the kernel, or everything against the same in one process.
+    demands
+        With missing calls, and without.
+    """
+
+    name: str
+    title: str
+    full: tuple[int, int]
+    quick: tuple[int, int]
+    demands: tuple[Demand, Demand]
+    traits: tuple[str, ...] = ()
+    table: str = ""
+    kind: Kind = "whole"
+
+    def size(self, missing: float, *, quick: bool) -> Size:
+        """The data set."""
+        return Size(*(self.quick if quick else self.full), missing, 50 if len(self.traits) > 1 else 2)
+
+    def demand(self, missing: float) -> Demand:
+        """What is asked with this share of missing calls."""
+        return self.demands[0 if missing else 1]
+
+
+FIFTY = tuple(f"q{i + 1}" for i in range(50))
+_COUNTS = (Demand(1 / 3, 1 / 3, seconds=1.0),) * 2
+
+TASKS = (
+    Task(
+        *("linear", "linear", (10_000, 100_000), (2_000, 20_000)),
+        demands=(Demand(5, 4), Demand(1 / 1.5, 1 / 2)),
+        traits=("q1",),
+    ),
+    Task(
+        *("linear-large", "linear", (10_000, 400_000), (2_000, 40_000)),
+        demands=(Demand(7), Demand(1)),
+        traits=("q1",),
+    ),
+    Task(
+        *("kernel", "linear kernel alone", (10_000, 100_000), (2_000, 20_000)),
+        demands=(Demand(20), Demand(2.5)),
+        traits=("q1",),
+        kind="kernel",
+    ),
+    Task(
+        *("traits", "linear, 50 traits", (10_000, 50_000), (2_000, 1_000)),
+        demands=(Demand(30), Demand(2)),
+        traits=FIFTY,
+    ),
+    Task(
+        *("logistic", "logistic, balanced", (10_000, 30_000), (2_000, 4_000)),
+        demands=(Demand(1.5), Demand(1)),
+        traits=("b1",),
+    ),
+    Task("freq", "freq", (10_000, 100_000), (2_000, 20_000), _COUNTS, table="freq"),
+    Task("hardy", "hardy", (10_000, 100_000), (2_000, 20_000), _COUNTS, table="hardy"),
+    Task("missing", "missing", (10_000, 100_000), (2_000, 20_000), _COUNTS, table="missing"),
+    Task(
+        *("federated", "linear, federated and masked", (10_000, 100_000), (2_000, 20_000)),
+        demands=(Demand(1 / 1.3, 1 / 1.3), Demand(1 / 1.5, 1 / 1.5)),
+        traits=("q1",),
+        kind="one process",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the programs that take turns: its name, how it is run, and whether its answer is exact."""
+
+    name: str
+    run: Callable[[Path], Measured]
+    exact: bool = True
+
+
+def programs(
+    task: Task, size: Size, made: Sandbox, rivals: Sequence[plink2.Plink2], threads: Sequence[int]
+) -> list[Program]:
+    """Ours first, then each rival."""
+    words = ours.gwas_words(task.traits, COVARIATES) if task.traits else [task.table]
+    if task.kind == "one process":
+        return [
+            Program("fedstats", lambda out: ours.run(made, words, out)),
+            Program("one process", lambda out: ours.run_in_one_process(made, words, out)),
+        ]
+    own = ours.run_kernel if task.kind == "kernel" else ours.run
+    name = "fedstats kernel" if task.kind == "kernel" else "fedstats"
+    return [Program(name, lambda out: own(made, words, out)), *_rivals(task, size, rivals, threads)]
+
+
+def _rivals(task: Task, size: Size, rivals: Sequence[plink2.Plink2], threads: Sequence[int]) -> list[Program]:
+    found = []
+    for rival in rivals:
+        approximations = [False, True] if task.traits[:1] == ("q1",) and rival.residualizes else [False]
+        for approximate in approximations:
+            words = plink2.TABLE_WORDS.get(task.table) or plink2.gwas_words(
+                size, task.traits, COVARIATES, approximate=approximate
+            )
+            for number in threads:
+                method = " qt-residualize (approximate)" if approximate else ""
+                name = f"plink2 {rival.version}{method}, {_threads(number)}"
+                found.append(Program(name, _run(rival, size, words, number), exact=not approximate))
+    return found
+
+
+def _run(rival: plink2.Plink2, size: Size, words: Sequence[str], threads: int) -> Callable[[Path], Measured]:
+    return lambda out: plink2.run(rival, size, words, threads, out)
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"

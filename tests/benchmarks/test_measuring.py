@@ -1,0 +1,119 @@
+"""What the benchmark counts, fits and says."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.growth import sentence, slope
+from benchmarks.measure import CommandFailed, Measured, measure, median_of
+from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
+from benchmarks.records import Record
+from benchmarks.tables import comparisons, task_table
+from benchmarks.tasks import Demand
+from benchmarks.written import between
+
+BUSY = "import time\nwhile time.process_time() < 0.5: pass"
+HOLDING = "import time; held = b'x' * (200 << 20); time.sleep(0.3)"
+
+
+def record(program: str, cpu: float, wall: float, *, exact: bool = True) -> Record:
+    at = {"people": 10.0, "variants": 20.0, "missing": 0.005, "nodes": 3.0, "traits": 1.0, "covariates": 10.0}
+    return Record("s", True, "task", "linear", program, exact, at, 1, Measured(wall, cpu), {}, {})
+
+
+def test_cpu_of_a_command_counts_its_children(tmp_path: Path) -> None:
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+
+    found = measure([sys.executable, "-c", nested], tmp_path / "log")
+
+    assert 0.5 <= found.client_cpu < 2.0  # half a second by its own clock, and two starts of Python
+
+
+def test_memory_of_a_command_is_its_own_and_not_that_of_the_process_that_starts_it(tmp_path: Path) -> None:
+    ballast = bytearray(400 << 20)
+
+    found = measure([sys.executable, "-c", HOLDING], tmp_path / "log")
+
+    assert len(ballast) == 400 << 20
+    assert 200 < found.client_anonymous < 300
+    assert 200 < found.client_resident < 300
+
+
+def test_memory_of_a_command_is_that_of_its_largest_child(tmp_path: Path) -> None:
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLDING!r}])"
+
+    found = measure([sys.executable, "-c", nested], tmp_path / "log")
+
+    assert 200 < found.client_anonymous < 300
+
+
+def test_a_command_that_fails_says_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="no such thing"):
+        measure([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path / "log")
+
+
+def test_medians_are_taken_of_each_figure_by_itself() -> None:
+    found = median_of([Measured(1.0, 9.0), Measured(2.0, 1.0), Measured(3.0, 5.0)])
+
+    assert (found.wall, found.client_cpu) == (2.0, 5.0)
+
+
+def test_slope_of_a_cubic_is_three() -> None:
+    found = slope("people", [1, 2, 4], [2, 16, 128])
+
+    assert found.exponent == pytest.approx(3.0, abs=1e-12)
+
+
+def test_sentence_names_the_exponent_and_the_axis() -> None:
+    found = slope("variants", [1, 2, 4], [1, 2, 4])
+
+    assert sentence(found).startswith("time grows with exponent 1.00 in variants")
+
+
+def test_a_law_finds_the_weights_that_made_its_points() -> None:
+    at = [{"people": p, "variants": v, "nodes": n} for p in (1e3, 4e3) for v in (1e4, 2e4) for n in (3.0, 15.0)]
+    made = [2.0 + 1e-5 * w["nodes"] * w["variants"] + 3e-8 * w["people"] * w["variants"] for w in at]
+
+    found = law([FIXED, NODES_VARIANTS, GENOTYPES], at, made)
+
+    assert found.weights == pytest.approx((2.0, 1e-5, 3e-8), rel=1e-9)
+    assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(2.0 + 3e3 + 6e5, rel=1e-9)
+
+
+def test_ratio_is_against_the_best_exact_rival_for_each_figure() -> None:
+    some = [record("fedstats", 2.0, 2.0), record("a", 10.0, 20.0), record("b", 12.0, 8.0)]
+
+    (found,) = comparisons([*some, record("approximate", 1.0, 1.0, exact=False)])
+
+    assert (found.ratio("cpu"), found.ratio("wall")) == (5.0, 4.0)
+
+
+def test_a_demand_that_is_missed_is_said_to_be_missed() -> None:
+    (found,) = comparisons([record("fedstats", 2.0, 2.0), record("a", 8.0, 8.0)])
+
+    assert found.verdict(Demand(5.0, 4.0)) == (
+        "cpu 4.00 times less of at least 5: NOT met; wall 4.00 times less of at least 4: met"
+    )
+
+
+def test_seconds_that_a_demand_allows_are_added_to_the_rival() -> None:
+    # 3 times 0.2 s and a second more are 1.6 s.
+    within, beyond = ([record("fedstats", cpu, 1.0), record("a", 0.2, 0.2)] for cpu in (1.59, 1.61))
+    demand = Demand(cpu=1 / 3, seconds=1.0)
+
+    assert "NOT" not in comparisons(within)[0].verdict(demand)
+    assert "NOT met" in comparisons(beyond)[0].verdict(demand)
+
+
+def test_table_shows_approximate_rivals_without_a_ratio() -> None:
+    text = task_table([record("fedstats", 2.0, 2.0), record("approximate", 1.0, 1.0, exact=False)])
+
+    assert "approximate" in text
+    assert "**" not in text
+
+
+def test_what_stands_between_marks_is_replaced_and_the_rest_stays() -> None:
+    text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
+
+    assert between(text, "x", "new\n") == "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n"
