@@ -1,4 +1,4 @@
-"""Commands of the custodian: `fedstats-node init | card | trust | check-config | serve | accept-ledger | audit`.
+"""Commands of the custodian: `fedstats-node init | card | trust | sign | check-config | serve | accept-ledger | audit`.
 
 Thin: parse, call, print. Heavy imports stand in the commands that need them, so that --help is quick.
 """
@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedstats.errors import FedstatsError
+from fedstats.terminal.failures import exit_code, print_error
+from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
 app = typer.Typer(
     name="fedstats-node",
@@ -22,33 +24,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
 )
-_out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+_out = Console(soft_wrap=True, highlight=False)
 
-Folder = Annotated[Path, typer.Argument(help="Folder of the node; made where it is new.")]
-NodeFolder = Annotated[Path, typer.Argument(help="Folder of the node, with state/ in it.")]
-ConfigFile = Annotated[Path, typer.Argument(help="node.toml")]
-ConfigOption = Annotated[Path, typer.Option("--config", help="node.toml")]
-NameOption = Annotated[str, typer.Option("--name", help="The node's name in the roster; else the folder's name.")]
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="node.toml, with the node's settings.")
+]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", metavar="FILE", exists=True, dir_okay=False, help="node.toml, with its settings.")
+]
 
 
 def run() -> None:
-    """Entry point: run a command and end with its exit code."""
+    """Entry point: run a command and end with its exit code; every error is one clear message."""
     one_thread_below()
-    try:
-        app(standalone_mode=False)
-    except FedstatsError as error:
-        _err.print(f"[red]error[/red] {escape(str(error))}")
-        sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except Exception as error:
-        # Click's own usage errors print themselves and carry an exit code.
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()
-        sys.exit(2)
+    sys.exit(exit_code(app, _show))
+
+
+def _show(error: FedstatsError) -> None:
+    print_error("fedstats-node", error)
 
 
 def one_thread_below() -> None:
@@ -58,54 +54,90 @@ def one_thread_below() -> None:
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 
-@app.command()
-def init(folder: Folder, name: NameOption = "") -> None:
-    """Make the node's keys where they stay, and a node.toml to fill in."""
+@app.command(cls=GroupedCommand)
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the node; made where it is new.")
+    ],
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Name in the roster; the folder's unless said.")
+    ] = "",
+) -> None:
+    """Make the node's keys where they stay, and a node.toml."""
     from node_agent.keys_folder import init as make
 
     for path in make(folder, name or folder.absolute().name):
-        _out.print(f"made {escape(str(path))}")
-    _out.print("Next: fill in node.toml, hand out your card (fedstats-node card), and never copy state/ anywhere.")
+        _say(f"made {path}")
+    _say("Next: fill in node.toml, hand out your card (fedstats-node card), and never give state/ to anybody.")
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def card(
-    folder: NodeFolder = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, help="Folder of the node.")] = Path(),
     *,
     renew: Annotated[bool, typer.Option("--renew", help="Make a new TLS leaf first.")] = False,
 ) -> None:
-    """Write NAME.card: name, identity and certificate, signed; hand it to your peers."""
-    from fedstats.identity.card import write_card
-    from node_agent.keys_folder import own_card, renew_leaf
+    """Write NAME.card, signed: hand it to the coordinators."""
+    from fedstats.identity.party_keys import renew_leaf
+    from node_agent.keys_folder import INIT, key_files, node_folder, write_own_card
 
+    folder = node_folder(folder)
     if renew:
-        renew_leaf(folder / "state")
-    own = own_card(folder / "state")
-    path = folder / f"{own.name}.card"
-    write_card(own, path)
-    _out.print(f"wrote {escape(str(path))}: identity {own.identity[:16]}..., certificate until {_until(own.leaf)}")
+        renew_leaf(key_files(folder), INIT)
+    own, path = write_own_card(folder)
+    _say(f"wrote {path}: {_described(own)}")
 
 
-def _until(leaf: object) -> str:
-    return f"{getattr(leaf, 'not_valid_after_utc', None):%Y-%m-%d}"
-
-
-@app.command()
+@app.command(cls=GroupedCommand)
 def trust(
-    cards: Annotated[list[Path], typer.Argument(help="NAME.card files of peers.")],
-    folder: Annotated[Path, typer.Option("--folder", help="Where roster.toml lies.")] = Path(),
+    cards: Annotated[
+        list[Path], typer.Argument(metavar="CARD", exists=True, dir_okay=False, help="NAME.card files of peers.")
+    ],
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", exists=True, help="Where roster.toml lies.")
+    ] = Path(),
 ) -> None:
-    """Verify cards of peers and keep them beside roster.toml."""
-    from node_agent.keys_folder import trust as keep
+    """Verify cards of coordinators; keep them beside roster.toml."""
+    from fedstats.identity.party_keys import keep_cards
+    from node_agent.keys_folder import node_folder
 
-    for kept in keep(cards, folder):
-        _out.print(f"{kept.role} {kept.name}: identity {kept.identity}, certificate until {_until(kept.leaf)}")
-    _out.print("Compare each identity with its owner, by telephone, before you sign a roster that has it.")
+    for kept in keep_cards(cards, node_folder(folder)):
+        _say(f"{kept.role} {kept.name}: {_described(kept)}")
+    _say("Compare each identity with its owner, by telephone, before you sign a roster that has it.")
 
 
-@app.command("check-config")
+@app.command(cls=GroupedCommand)
+def sign(
+    roster: Annotated[
+        Path, typer.Argument(metavar="ROSTER", exists=True, dir_okay=False, help="roster.toml, signed by some or none.")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder", metavar="DIR", exists=True, help="Folder of the node; else this one, or the roster's."
+        ),
+    ] = None,
+) -> None:
+    """Add the node's signature to a roster; show what is signed."""
+    from fedstats.identity.drafting import described
+    from node_agent.keys_folder import sign as add
+
+    for line in described(add(roster, folder)):
+        _say(line)
+    _say("Compare the fingerprint with the other parties, by telephone, before you pass the file on.")
+
+
+def _described(card: Any) -> str:  # Any: a Card, which takes long to import
+    return f"identity {card.identity}, certificate until {card.leaf.not_valid_after_utc:%Y-%m-%d}"
+
+
+def _say(text: str) -> None:
+    _out.print(escape(text))
+
+
+@app.command("check-config", cls=GroupedCommand)
 def check_config(file: ConfigFile) -> None:
-    """Check everything that serve would check, and list all faults at once."""
+    """Check all that serve would check; list all faults at once."""
     from node_agent.config import read_settings
     from node_agent.node import certificate_warnings, check_all
 
@@ -122,7 +154,7 @@ def check_config(file: ConfigFile) -> None:
     _out.print(f"{escape(file.name)} is good: node {settings.name} of {settings.roster.content.federation}")
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def serve(config: ConfigOption) -> None:
     """Answer permitted coordinators until stopped."""
     from node_agent.config import read_settings
@@ -136,12 +168,15 @@ def serve(config: ConfigOption) -> None:
     answer(node)
 
 
-@app.command("accept-ledger")
+@app.command("accept-ledger", cls=GroupedCommand)
 def accept_ledger(
-    node: Annotated[str, typer.Argument(help="The peer whose state was put back from a backup.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The peer whose state was put back from a backup.")],
     config: ConfigOption = Path("node.toml"),
 ) -> None:
-    """Take a peer's ledger as it is now, though it is older than this node remembers; the agent must be stopped."""
+    """Take a peer's ledger as it is after a backup was put back.
+
+    The agent must be stopped; that the ledger was taken is entered in this node's own.
+    """
     from node_agent.config import read_settings
     from node_agent.node import accept_peer_ledger
 
@@ -149,8 +184,12 @@ def accept_ledger(
     _out.print(f"the ledger of {escape(node)} is taken as it will be shown next; this is entered in the ledger")
 
 
-@app.command()
-def audit(file: Annotated[Path, typer.Argument(help="ledger.sqlite")]) -> None:
+@app.command(cls=GroupedCommand)
+def audit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="ledger.sqlite, in the state folder.")
+    ],
+) -> None:
     """Verify the hash chain of a ledger, and print what it holds."""
     from collections import Counter
 

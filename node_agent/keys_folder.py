@@ -1,22 +1,18 @@
-"""What a custodian makes and hands out: keys that stay where they were made, a card, and the peers' cards."""
+"""What a custodian makes and hands out: keys that stay where they were made, a card, a signature of the roster."""
 
+import tomllib
 from pathlib import Path
 
-from cryptography import x509
-
-from fedstats.errors import UsageError
-from fedstats.identity.card import Card, make_card, read_card, write_card
-from fedstats.identity.checks import name_faults
-from fedstats.identity.keys import (
-    Leaf,
-    generate_identity,
-    generate_leaf,
-    load_identity,
-    load_leaf,
-    save_identity,
-    save_leaf,
-)
+from fedstats.errors import ConfigError, UsageError
+from fedstats.identity.card import Card, write_card
+from fedstats.identity.drafting import sign_in_place
+from fedstats.identity.keys import load_identity
+from fedstats.identity.party_keys import KeyFiles, make_keys, node_keys, own_card
+from fedstats.identity.roster import Roster
 from node_agent.policy import ANALYSES, Policy
+
+#: The command that makes a node's keys.
+INIT = "fedstats-node init"
 
 _NODE_TOML = """\
 # Settings of a fedstats node agent. Check them with: fedstats-node check-config node.toml
@@ -65,14 +61,9 @@ _WHY = {
 
 def init(folder: Path, name: str) -> list[Path]:
     """Make identity and TLS leaf of a node where they stay, and a node.toml to fill in; returns what was made."""
-    faults = name_faults(name, "--name")
-    if faults:
-        raise UsageError(faults[0], code="BAD_NAME")
-    state = folder / "state"
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    save_identity(generate_identity(), state / "identity.key")
-    save_leaf(generate_leaf(name), state / "tls.key", state / "tls.crt")
-    made = [state / "identity.key", state / "tls.key", state / "tls.crt"]
+    files = key_files(folder)
+    make_keys(files, name)
+    made = list(files.all)
     config = folder / "node.toml"
     if not config.exists():
         config.write_text(_NODE_TOML.format(name=name, analyses=", ".join(ANALYSES), defaults=_defaults()))
@@ -91,32 +82,54 @@ def _defaults() -> str:
     return "\n".join(lines)
 
 
-def own_card(state: Path) -> Card:
-    """The card of the node whose keys lie in a state folder; its name is the one its certificate is made out to."""
-    try:
-        identity, leaf = load_identity(state / "identity.key"), load_leaf(state / "tls.key", state / "tls.crt")
-    except FileNotFoundError as error:
-        missing = Path(str(error.filename)).name
-        raise UsageError(f"{missing} is not in {state.name}/; 'fedstats-node init' makes it.", code="NO_KEYS") from None
-    return make_card(identity, leaf, _name_in(leaf))
+def node_folder(place: Path) -> Path:
+    """The folder of a node, of which a file may have been named, as in `site/node.toml`."""
+    return place.parent if place.is_file() else place
 
 
-def renew_leaf(state: Path) -> None:
-    """Put a new TLS leaf in the place of the old one; the identity stays, and peers need the new card."""
-    name = _name_in(load_leaf(state / "tls.key", state / "tls.crt"))
-    (state / "tls.key").rename(state / "tls.key.old")
-    save_leaf(generate_leaf(name), state / "tls.key", state / "tls.crt")
-    (state / "tls.key.old").unlink()
+def key_files(folder: Path) -> KeyFiles:
+    """Where the keys of the node in a folder lie: in the state folder that its node.toml names, else in state/.
+
+    Raises
+    ------
+    ConfigError
+        node.toml is not TOML; other faults of it do not matter here.
+    """
+    config = folder / "node.toml"
+    state = "state"
+    if config.is_file():
+        try:
+            node = tomllib.loads(config.read_text(encoding="utf-8")).get("node")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(config.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
+        named = node.get("state") if isinstance(node, dict) else None
+        state = named if isinstance(named, str) and named.strip() else state
+    return node_keys(folder / state)
 
 
-def _name_in(leaf: Leaf) -> str:
-    names = leaf.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return names.get_values_for_type(x509.DNSName)[0]
+def write_own_card(folder: Path) -> tuple[Card, Path]:
+    """Write NAME.card of the node in a folder; the card and where it lies."""
+    card = own_card(key_files(folder), "node", INIT)
+    path = folder / f"{card.name}.card"
+    write_card(card, path)
+    return card, path
 
 
-def trust(cards: list[Path], folder: Path) -> list[Card]:
-    """Verify cards of peers and keep them beside the roster, as NAME.card."""
-    read = [read_card(path) for path in cards]
-    for card in read:
-        write_card(card, folder / f"{card.name}.card")
-    return read
+def sign(roster: Path, folder: Path | None) -> Roster:
+    """Add the node's signature to a roster file, and return what is signed.
+
+    Parameters
+    ----------
+    roster
+        The file, which is written in its place.
+    folder
+        Of the node; where none is named, the current one, or else the roster's, whichever has keys.
+    """
+    places = [node_folder(folder)] if folder is not None else [Path(), roster.parent]
+    found = next((place for place in places if key_files(place).identity.is_file()), None)
+    if found is None:
+        looked = " nor in ".join(f"{key_files(place).identity.parent}/" for place in dict.fromkeys(places))
+        raise UsageError(
+            f"there is no identity.key in {looked}", code="NO_KEYS", hint="Name the node's folder: --folder DIR."
+        )
+    return sign_in_place(roster, load_identity(key_files(found).identity), roster.parent, found)

@@ -1,16 +1,15 @@
 """The `fedstats` command: parse, call, print. What a command does is in `fedstats.cli.<command>` or below."""
 
 import signal
-import sys
 from typing import Any, NoReturn
 
 import typer
 
-from fedstats.cli import demo, gwas, nodes, sandbox, simulate, tables
-from fedstats.cli.failures import failed, interrupted, misused, show_bug, wants_help
-from fedstats.cli.help_pages import SETTINGS, GroupedCommand
-from fedstats.errors import FaultyInput, FedstatsError
+from fedstats.cli import demo, gwas, nodes, roster, sandbox, setting_up, simulate, tables
+from fedstats.cli.failures import show_error
 from fedstats.lean_process import lean_process, leave
+from fedstats.terminal import failures
+from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
 app = typer.Typer(
     name="fedstats",
@@ -29,9 +28,13 @@ _COMMANDS = (
     ("missing", tables.missing, "Missing calls per variant, as plink2 --missing."),
     ("nodes", nodes.nodes, "Who is there: data, policies, budgets, certificates."),
     ("simulate", simulate.simulate, "Simulate pooled data with a known truth."),
+    ("init", setting_up.init, "Make a coordinator's keys, its card, and a federation.toml."),
+    ("card", setting_up.card, "Write the coordinator's card again; --renew its certificate."),
+    ("trust", setting_up.trust, "Verify cards of nodes and keep them."),
 )
 for _name, _command, _summary in _COMMANDS:
     app.command(_name, cls=GroupedCommand, short_help=_summary)(_command)
+app.add_typer(roster.app, name="roster", help="Who is in a federation: draft, sign, show and merge its roster.")
 app.add_typer(sandbox.app, name="sandbox", help="Split pooled data into sites; run real agents for them.")
 
 
@@ -60,26 +63,7 @@ def run() -> NoReturn:
 
 def exit_code() -> int:
     """Run the command line of this process; its exit code."""
-    try:
-        # typer turns Ctrl-C into 130 unless the command has made an error of its own of it.
-        code = app(standalone_mode=False) or 0
-        return failed(interrupted()) if code == 128 + signal.SIGINT else code
-    except FedstatsError as error:
-        return failed(error)
-    except (KeyboardInterrupt, typer.Abort):
-        return failed(interrupted())
-    except BrokenPipeError:
-        # Whoever read our output has gone; what Python still holds of it must not fail a second time.
-        sys.stdout = None  # as Python itself does where there is no output
-        return FedstatsError.exit_code
-    except Exception as error:  # noqa: BLE001  # the last resort: still one message and not a page
-        if wants_help(error):
-            return FaultyInput.exit_code
-        misuse = misused(error)
-        if misuse is not None:
-            return failed(misuse)
-        show_bug(error)
-        return FedstatsError.exit_code
+    return failures.exit_code(app, show_error)
 
 
 def _interrupt(*_: Any) -> None:

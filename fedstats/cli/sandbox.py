@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedstats.cli.help_pages import SETTINGS, GroupedCommand
+from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS)
 
@@ -29,7 +29,7 @@ def create(  # one parameter a flag: this is the command line
         str, typer.Option(metavar="NAMES", help="Sites without which a run may go on.")
     ] = "",
 ) -> None:
-    """Split pooled data into one folder a site, with keys, policies and a signed roster."""
+    """Split pooled data into one folder a site, ready to run."""
     from fedstats.cli.output import say
     from fedstats.errors import UsageError
     from fedstats.sandbox.create import create as make

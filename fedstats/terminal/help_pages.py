@@ -31,6 +31,10 @@ class GroupedCommand(typer.core.TyperCommand):
             with formatter.section(heading):
                 formatter.write_dl(groups[heading])
 
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002  # click's signature
+        """The first line of the command's help in the list of commands, whole: click would cut it at 45 characters."""
+        return self.short_help or (self.help or "").partition("\n")[0]
+
 
 def _heading(parameter: Any, otherwise: str) -> str:
     return "Arguments" if parameter.param_type_name == "argument" else otherwise
