@@ -4,12 +4,12 @@ The answer is that of the pooled data: with `mean`, missing genotypes are the fe
 `drop` each variant has the people who are called, as in PLINK 2; `--site-effects fixed` takes out effects of the sites.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedstats.analyses.association_rows import AssociationRows, arm_columns
+from fedstats.analyses.association_rows import AssociationRows, arm_columns, scan_models
 from fedstats.analyses.genotype_counts import VariantTotals, above_floors, arm_counts, count_variants
 from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
 from fedstats.analyses.linear_totals import complete_sums, imputed_sums
@@ -47,14 +47,7 @@ def linear_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -
 
 def scan_chunk(federation: Federation, study: Study, designs: dict[str, LinearDesign], chunk: Chunk) -> Rows:
     """Rows of one chunk for every model of its kind."""
-    tables: dict[str, Mapping[str, np.ndarray]] = {}
-    filtered: dict[str, int] = {}
-    for model in study.model(chunk.kind):
-        found = _scan_model(federation, study, designs[model.id], chunk)
-        tables.update(found.tables)
-        for name, count in found.filtered.items():
-            filtered[name] = filtered.get(name, 0) + count
-    return Rows(tables, filtered)
+    return scan_models(study, chunk, lambda model: _scan_model(federation, study, designs[model.id], chunk))
 
 
 def _scan_model(federation: Federation, study: Study, design: LinearDesign, chunk: Chunk) -> Rows:

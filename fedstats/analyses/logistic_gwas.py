@@ -6,12 +6,12 @@ the status SEPARATION: at once where cases or controls have one allele only, as 
 runs away.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedstats.analyses.association_rows import AssociationRows, arm_columns
+from fedstats.analyses.association_rows import AssociationRows, arm_columns, scan_models
 from fedstats.analyses.genotype_counts import (
     ArmCounts,
     ArmParameters,
@@ -107,14 +107,7 @@ def _null_notes(design: LogisticDesign) -> Iterator[Note]:
 
 def scan_chunk(federation: Federation, study: Study, designs: dict[str, LogisticDesign], chunk: Chunk) -> Rows:
     """Rows of one chunk for every model of its kind."""
-    tables: dict[str, Mapping[str, np.ndarray]] = {}
-    filtered: dict[str, int] = {}
-    for model in study.model(chunk.kind):
-        found = _scan_model(federation, study, designs[model.id], chunk)
-        tables.update(found.tables)
-        for name, count in found.filtered.items():
-            filtered[name] = filtered.get(name, 0) + count
-    return Rows(tables, filtered)
+    return scan_models(study, chunk, lambda model: _scan_model(federation, study, designs[model.id], chunk))
 
 
 def _scan_model(federation: Federation, study: Study, design: LogisticDesign, chunk: Chunk) -> Rows:
