@@ -40,7 +40,7 @@ ConfigOption = Annotated[
 def run() -> None:
     """Entry point: run a command and end with its exit code; every error is one clear message."""
     one_thread_below()
-    sys.exit(exit_code(app, _show))
+    sys.exit(exit_code("fedstats-node", app, _show))
 
 
 def _show(error: FedstatsError) -> None:
@@ -86,6 +86,8 @@ def card(
         renew_leaf(key_files(folder), INIT)
     own, path = write_own_card(folder)
     _say(f"wrote {path}: {_described(own)}")
+    if renew:
+        _say("Next: hand the card to the coordinators, and start the agent again.")
 
 
 @app.command(cls=GroupedCommand)
@@ -104,6 +106,7 @@ def trust(
     for kept in keep_cards(cards, node_folder(folder)):
         _say(f"{kept.role} {kept.name}: {_described(kept)}")
     _say("Compare each identity with its owner, by telephone, before you sign a roster that has it.")
+    _say("An agent that runs reads its cards when it is started again.")
 
 
 @app.command(cls=GroupedCommand)

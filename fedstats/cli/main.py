@@ -63,7 +63,7 @@ def run() -> NoReturn:
 
 def exit_code() -> int:
     """Run the command line of this process; its exit code."""
-    return failures.exit_code(app, show_error)
+    return failures.exit_code("fedstats", app, show_error)
 
 
 def _interrupt(*_: Any) -> None:

@@ -67,6 +67,8 @@ def card(
         renew_leaf(coordinator_keys(folder), INIT)
     path = _write_card(folder)
     say(f"wrote {path}: {_described(read_card(path))}")
+    if renew:
+        say("Next: hand the card to every node; an agent takes it once it is trusted and the agent is started again.")
 
 
 def trust(

@@ -23,19 +23,21 @@ _CLICK_ERROR = next(one for one in typer.BadParameter.__mro__ if one.__name__ ==
 Show = Callable[[FedstatsError], None]
 
 
-def exit_code(app: typer.Typer, show: Show) -> int:
+def exit_code(program: str, app: typer.Typer, show: Show) -> int:
     """Run the command line of this process; its exit code, every error having been shown once.
 
     Parameters
     ----------
+    program
+        What the program is called in messages, however it was started.
     app
-        The commands.
+        Its commands.
     show
         Shows an error to whoever typed the command, or to the program that started it.
     """
     try:
         # typer turns Ctrl-C into 130 unless the command has made an error of its own of it.
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name=program, standalone_mode=False) or 0
         return _failed(_interrupted(), show) if code == 128 + signal.SIGINT else code
     except FedstatsError as error:
         return _failed(error, show)

@@ -112,6 +112,47 @@ def test_check_config_lists_all_faults_and_ends_with_2(tmp_path: Path):
     assert "did you mean 'min_people'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--confg", "x"], "serve: no such option: --confg; did you mean --config?"),
+        (["sevre"], "no such command 'sevre'. Did you mean 'serve'?"),
+        (["card", "nowhere"], "card: invalid value for 'DIR': path 'nowhere' does not exist"),
+        (["trust", "nowhere.card"], "trust: invalid value for 'CARD': file 'nowhere.card' does not exist"),
+        (["init", "pyproject.toml"], "init: invalid value for 'DIR': dir"),
+        (["audit", "tests"], "audit: invalid value for 'FILE': file 'tests' is a directory"),
+        (["card", "tests"], "identity.key is not in state/\n  'fedstats-node init' makes it."),
+        (["sign", "pyproject.toml"], "there is no identity.key in state/"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_message(arguments: list[str], said: str):
+    done = fedstats_node(*arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"fedstats-node: {said}"), done.stderr
+
+
+def test_every_command_has_its_first_sentence_whole_on_the_help_page():
+    shown = fedstats_node("--help").stdout
+
+    commands = shown.split("Commands:")[1].strip().splitlines()
+    assert len(commands) >= 8
+    assert [line for line in commands if not line.endswith(".") or line.endswith("...") or len(line) > 80] == []
+
+
+def test_the_state_folder_is_the_one_that_node_toml_names_whatever_is_named(tmp_path: Path):
+    fedstats_node("init", tmp_path / "FI")
+    (tmp_path / "FI" / "state").rename(tmp_path / "disk")
+    config = tmp_path / "FI" / "node.toml"
+    config.write_text(config.read_text().replace('state = "state"', 'state = "../disk"'))
+
+    done = fedstats_node("card", config)
+
+    assert done.returncode == 0, done.stderr
+    assert read_card(tmp_path / "FI" / "FI.card").identity in done.stdout
+
+
 @pytest.mark.parametrize("arguments", [["serve"], ["audit"], ["nonsense"]])
 def test_wrong_usage_ends_with_2(arguments: list[str]):
     assert fedstats_node(*arguments).returncode == 2
