@@ -39,7 +39,7 @@ generated: $(READY)
 	PYTHON=$(BIN)/python scripts/check-generated
 
 tests: $(READY)
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 bench: $(READY) ## Time every task against plink2 (BENCH=--quick for minutes instead of an evening)
 	$(BIN)/python -m benchmarks $(BENCH)

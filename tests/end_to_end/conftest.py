@@ -1,6 +1,6 @@
 """Real agents as processes over mutual TLS, with the real genotypes split into sites.
 
-All tests of this folder run in one worker, so that each split is started once.
+Tests of one file run in one worker, so that each split is started once or twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "end_to_end" in str(item.path):
             item.add_marker(pytest.mark.processes)
-            item.add_marker(pytest.mark.xdist_group("processes"))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _FLAG, _, _NAMES = os.environ.get("FEDSTATS_TEST_FULL_DISK", "").partition(":")
-_open, _fdopen = io.open, os.fdopen
+_open, _fdopen, _write = io.open, os.fdopen, os.write
 
 
 class _FullDisk(io.FileIO):
@@ -37,5 +37,11 @@ def _of_descriptor(descriptor: int, mode: str = "r", *rest: Any, **named: Any) -
     return _fdopen(descriptor, mode, *rest, **named)
 
 
+def _written(descriptor: int, data: Any) -> int:
+    if Path(_FLAG).exists() and _matches(Path(f"/proc/self/fd/{descriptor}").readlink()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return _write(descriptor, data)
+
+
 if _FLAG:
-    io.open, os.fdopen = _opened, _of_descriptor
+    io.open, os.fdopen, os.write = _opened, _of_descriptor, _written
