@@ -29,7 +29,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,9 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
         reading.faults += _sandbox_faults(roster, str(node.get("name", "")), host, policy, datasets)
     if reading.faults or roster is None or state is None or roster_path is None:
         raise ConfigError(path.name, reading.faults, code="BAD_CONFIG")
-    return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, policy)
+    # What the roster promises of this node's size binds as its policy does, whichever is more.
+    promised = replace(policy, min_people=max(policy.min_people, roster.node(node["name"]).min_people))
+    return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, promised)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def check_leaf_dates(card: Card, now: datetime, *, own: bool = False) -> None:
         Code CERTIFICATE_EXPIRED or CERTIFICATE_NOT_YET_VALID.
     """
     whose = "your own" if own else f"{card.role} {card.name}'s"
-    renew = "renew it with 'fedstats-node card --renew' and hand the new card to the peers."
+    program = "fedstats-node" if card.role == "node" else "fedstats"
+    renew = f"renew it with '{program} card --renew' and hand the new card to the peers."
     if now > card.leaf.not_valid_after_utc:
         raise NodeUnreachable(
             f"{whose} certificate is expired since {_day(card.leaf.not_valid_after_utc)}",

@@ -1,5 +1,6 @@
 """node.toml: every fault is named, all at once, before anything is served."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from fedstats.errors import ConfigError, Failed
 from fedstats.identity.card import make_card, write_card
 from fedstats.identity.keys import generate_identity, generate_leaf
+from fedstats.identity.roster import sign_roster, write_roster
 from node_agent.config import is_loopback, read_settings
 from node_agent.node import certificate_warnings, check_all, check_state_folder, file_system_of, open_node
 from node_agent.policy import Policy
@@ -232,3 +234,14 @@ def test_secrets_are_for_the_owner_and_left_out_of_backups(tmp_path: Path):
     assert (folder / ".nobackup").exists()
     assert (site.folder / "state" / "cohort.key").stat().st_mode & 0o777 == 0o600
     node.close()
+
+
+def test_the_size_that_the_roster_promises_binds_where_it_is_larger(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    site, content = federation.site("FI"), federation.roster.content
+    nodes = tuple(replace(node, min_people=120) for node in content.nodes)
+    everybody = [*(one.identity for one in federation.sites), federation.coordinator]
+
+    assert read_settings(site.config, {}).policy.min_people == 50
+    write_roster(sign_roster(replace(content, nodes=nodes), everybody), site.folder / "roster.toml")
+    assert read_settings(site.config, {}).policy.min_people == 120
