@@ -11,7 +11,7 @@ python -m benchmarks --quick --write-docs        measure, then write them
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks import expected, growth, ours, records, tables, tasks, turns
 from benchmarks.data import Size
@@ -38,9 +38,10 @@ class Plan:
 
 def main() -> None:
     """Measure what is asked for, and write it down."""
+    failures: list[str] = []
     arguments = _arguments()
     if not arguments.write_docs or arguments.quick or arguments.task:
-        _measure(_plan(arguments))
+        failures = _measure(_plan(arguments))
     found = records.latest()
     if not found:
         raise SystemExit("nothing was measured yet")
@@ -49,6 +50,8 @@ def main() -> None:
         print(f"wrote {path.relative_to(path.parents[2])}")
     if arguments.write_docs:
         print(f"wrote {write_guide(found).name}")
+    if failures:
+        raise SystemExit("\n".join(["FAILED, and missing above:", *failures]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,7 +81,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def _measure(plan: Plan) -> None:
+def _measure(plan: Plan) -> list[str]:
+    """Measure everything; what failed, by name."""
     here, session = _machine(plan), records.now()
     print(sentence(here))
     print(f"plink2: {', '.join(one.version for one in plan.rivals) or 'not at hand; give --plink2 PROGRAM'}")
@@ -89,6 +93,7 @@ def _measure(plan: Plan) -> None:
         _run_tasks(size, group, plan, log)
     if GROWTH in plan.names:
         _run_growth(plan, log)
+    return log.failures
 
 
 def _machine(plan: Plan) -> dict[str, object]:
@@ -102,6 +107,16 @@ class _Log:
     session: str
     plan: Plan
     machine: dict[str, object]
+    failures: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def going_on(self, name: str) -> Iterator[None]:
+        """Say what failed and go on with the next task: an evening's other figures are still good."""
+        try:
+            yield
+        except (CommandFailed, FedstatsError) as error:
+            self.failures.append(name)
+            _say(f"FAILED: {error}")
 
     def write(
         self, kind: str, name: str, program: str, *, exact: bool, at: dict[str, float], runs: list[Measured]
@@ -134,9 +149,10 @@ def _by_size(plan: Plan) -> Iterable[tuple[Size, list[tasks.Task]]]:
 def _run_tasks(size: Size, group: Sequence[tasks.Task], plan: Plan, log: _Log) -> None:
     with ours.agents(size) as made:
         for task in group:
-            _say(f"{task.title}, {size}, {size.missing:.1%} missing")
+            title = f"{task.title}, {size}, {size.missing:.1%} missing"
+            _say(title)
             programs = tasks.programs(task, size, made, plan.rivals, plan.threads)
-            with _going_on():
+            with log.going_on(title):
                 found = turns.in_turn(programs, plan.repeats, _say)
                 at = _at(size, 3, len(task.traits), tasks.COVARIATES if task.traits else 0)
                 for program in programs:
@@ -148,8 +164,9 @@ def _run_growth(plan: Plan, log: _Log) -> None:
     done: dict[tuple[Size, int, int, int], list[Measured]] = {}
     for point in growth.points(quick=plan.quick):
         key = (point.size, point.nodes, point.traits, point.covariates)
-        _say(f"{point.axis} {point.at:,}: {point.size}, {point.nodes} nodes")
-        with _going_on():
+        title = f"{point.axis} {point.at:,}: {point.size}, {point.nodes} nodes"
+        _say(title)
+        with log.going_on(title):
             if key not in done:
                 done[key] = _point(point, plan)
             log.write(GROWTH, point.axis, "fedstats", exact=True, at=_at(*key), runs=done[key])
@@ -159,15 +176,6 @@ def _point(point: growth.Point, plan: Plan) -> list[Measured]:
     with ours.agents(point.size, point.nodes) as made:
         program = growth.program(point, made)
         return turns.in_turn([program], plan.repeats, _say)[program.name]
-
-
-@contextmanager
-def _going_on() -> Iterator[None]:
-    """Say what failed and go on with the next task: an evening's other figures are still good."""
-    try:
-        yield
-    except (CommandFailed, FedstatsError) as error:
-        _say(f"FAILED: {error}")
 
 
 def _at(size: Size, nodes: int, traits: int, covariates: int) -> dict[str, float]:

@@ -4,11 +4,13 @@
 
 Costs are sums of terms that are fitted to the points of the growth benchmark with no term below zero:
 
-    agents' CPU   = a + b nodes variants + c people variants
-    client's CPU  = a + b variants + c nodes variants
-    bytes a node  = a + b variants
+    agents' CPU   = k people variants + a + b nodes + c nodes variants
+    client's CPU  = a + b nodes + c variants + d nodes variants
+    bytes a node  = a + b nodes + c variants
     agent's MiB   = a + b (people a node) + c variants
     client's MiB  = a + b variants
+
+k, what a genotype costs, is measured by itself: it is the time of the kernel task over its genotypes.
 """
 
 import argparse
@@ -20,9 +22,18 @@ from scipy.optimize import nnls
 
 from benchmarks.records import Record, latest
 
+#: What is said of figures from `--quick`.
+QUICK = (
+    "**A check of the arithmetic, not an estimate**: from small data (`--quick`), all of it below one pass of 65,536 "
+    "variants, where start-up hides the slopes of time, and memory that a pass bounds looks as if it grew.\n\n"
+)
+#: Tasks that are the same scan as the points of growth, and larger.
+LARGER = ("linear", "linear-large")
+
 Term = tuple[str, Callable[[dict[str, float]], float]]
 
 FIXED: Term = ("fixed", lambda _: 1.0)
+NODES: Term = ("nodes", lambda at: at["nodes"])
 VARIANTS: Term = ("variants", lambda at: at["variants"])
 NODES_VARIANTS: Term = ("nodes x variants", lambda at: at["nodes"] * at["variants"])
 GENOTYPES: Term = ("people x variants", lambda at: at["people"] * at["variants"])
@@ -88,7 +99,7 @@ def law(terms: Sequence[Term], points: Sequence[dict[str, float]], costs: Sequen
 
 
 def laws(records: Sequence[Record]) -> Laws:
-    """Fit all laws to the points that have ten covariates and one trait.
+    """Fit all laws to the points that have ten covariates and one trait, and to the linear tasks beside them.
 
     Raises
     ------
@@ -100,19 +111,43 @@ def laws(records: Sequence[Record]) -> Laws:
     missing = [axis for axis in axes if sum(record.name == axis for record in some) < 2]
     if missing:
         raise ValueError(f"growth in {', '.join(missing)} was not measured; run: python -m benchmarks --task growth")
+    some += [r for r in records if r.name in LARGER and r.program == "fedstats" and r.at["missing"]]
     at = [record.at for record in some]
 
     def fit(terms: Sequence[Term], cost: Callable[[Record], float]) -> Law:
         return law(terms, at, [cost(record) for record in some])
 
     return Laws(
-        fit([FIXED, NODES_VARIANTS, GENOTYPES], lambda r: r.median.agents_cpu),
-        fit([FIXED, VARIANTS, NODES_VARIANTS], lambda r: r.median.client_cpu),
-        fit([FIXED, VARIANTS], lambda r: r.median.bytes_to_nodes / r.at["nodes"]),
-        fit([FIXED, VARIANTS], lambda r: r.median.bytes_from_nodes / r.at["nodes"]),
+        _with_kernel(genotype_seconds(records), at, [record.median.agents_cpu for record in some]),
+        fit([FIXED, NODES, VARIANTS, NODES_VARIANTS], lambda r: r.median.client_cpu),
+        fit([FIXED, NODES, VARIANTS], lambda r: r.median.bytes_to_nodes / r.at["nodes"]),
+        fit([FIXED, NODES, VARIANTS], lambda r: r.median.bytes_from_nodes / r.at["nodes"]),
         fit([FIXED, PEOPLE_HERE, VARIANTS], lambda r: r.median.agent_anonymous),
         fit([FIXED, VARIANTS], lambda r: r.median.client_anonymous),
     )
+
+
+def genotype_seconds(records: Sequence[Record]) -> float:
+    """CPU seconds of the nodes' steps for one genotype, with missing calls.
+
+    Raises
+    ------
+    ValueError
+        The kernel was not measured.
+    """
+    found = [r for r in records if r.name == "kernel" and r.program.startswith("fedstats") and r.at["missing"]]
+    if not found:
+        raise ValueError("the kernel was not measured; run: python -m benchmarks --task kernel")
+    return found[-1].median.cpu / (found[-1].at["people"] * found[-1].at["variants"])
+
+
+def _with_kernel(each: float, points: Sequence[dict[str, float]], costs: Sequence[float]) -> Law:
+    """What genotypes cost is known; the rest of the agents' CPU is fitted to what is left."""
+    known = [each * at["people"] * at["variants"] for at in points]
+    rest = law([FIXED, NODES, NODES_VARIANTS], points, [cost - less for cost, less in zip(costs, known, strict=True)])
+    found = Law((GENOTYPES, *rest.terms), (each, *rest.weights), 0.0)
+    worst = max(abs(found.at(at) / cost - 1) for at, cost in zip(points, costs, strict=True))
+    return Law(found.terms, found.weights, worst)
 
 
 def estimate(found: Laws, where: dict[str, float], cores: int) -> Estimate:
@@ -136,9 +171,9 @@ def breaks_first(cost: Estimate) -> str:
         f"{AGENT_LIMIT} allowed": cost.agent_memory / AGENT_LIMIT,
         f"that the client's memory does not grow with variants: {cost.client_memory:,.0f} MiB by the fit, "
         f"{CLIENT_LIMIT} allowed": cost.client_memory / CLIENT_LIMIT,
-        f"that nodes are what takes the time: one core of the client takes {cost.client_hours:.1f} h, a node "
-        f"{cost.node_hours:.1f} h": cost.client_hours / cost.node_hours,
-        f"that the link carries everybody: 1 Gbit/s takes {cost.link_hours:.1f} h, a node {cost.node_hours:.1f} h": (
+        f"that nodes are what takes the time: one core of the client takes {cost.client_hours:.2f} h, a node "
+        f"{cost.node_hours:.2f} h": cost.client_hours / cost.node_hours,
+        f"that the link carries everybody: 1 Gbit/s takes {cost.link_hours:.2f} h, a node {cost.node_hours:.2f} h": (
             cost.link_hours / cost.node_hours
         ),
     }
@@ -152,22 +187,23 @@ def derivation(records: Sequence[Record], *, people: float = 1e6, variants: floa
     cost = estimate(found, where, cores)
     wall = max(cost.node_hours, cost.client_hours, cost.link_hours)
     total = cost.node_hours + cost.client_hours + cost.link_hours
-    growth = [record.at for record in records if record.kind == "growth"]
-    largest = {axis: max(at[axis] for at in growth) for axis in ("people", "variants", "nodes")}
+    measured = [record.at for record in records if record.kind == "growth" or record.name in LARGER]
+    largest = {axis: max(at[axis] for at in measured) for axis in ("people", "variants", "nodes")}
     beyond = ", ".join(f"{where[axis] / largest[axis]:,.0f} times in {axis}" for axis in largest)
     names = {"agents' CPU s": "agents_cpu", "client's CPU s": "client_cpu", "bytes to a node": "to_node"}
     names |= {"bytes from a node": "from_node", "agent's MiB": "agent_memory", "client's MiB": "client_memory"}
     fitted = "".join(f"{name:<18} = {getattr(found, field)}\n" for name, field in names.items())
+    quick = QUICK if any(record.quick for record in records) else ""
     return (
-        f"Linear, one trait, 10 covariates, masked: {people:,.0f} people x {variants:,.0f} variants over "
+        f"{quick}Linear, one trait, 10 covariates, masked: {people:,.0f} people x {variants:,.0f} variants over "
         f"{nodes:.0f} nodes of {cores} cores like the measured ones.\n\n```text\n{fitted}```\n\n"
         "| | |\n|---|---|\n"
-        f"| CPU of one node | {cost.node_hours * cores:,.1f} core hours: {cost.node_hours:,.1f} h on {cores} cores |\n"
+        f"| CPU of one node | {cost.node_hours * cores:,.2f} core hours: {cost.node_hours:,.2f} h on {cores} cores |\n"
         f"| CPU of all nodes | {cost.node_hours * cores * nodes:,.0f} core hours |\n"
-        f"| CPU of the client | {cost.client_hours:,.1f} core hours |\n"
+        f"| CPU of the client | {cost.client_hours:,.2f} core hours |\n"
         f"| bytes to and from a node | {cost.to_node / 1e9:,.2f} + {cost.from_node / 1e9:,.2f} GB |\n"
         f"| the client's link, all nodes, 1 Gbit/s | {cost.link_hours:,.2f} h |\n"
-        f"| hours if all of this overlaps, if none does | {wall:,.1f} to {total:,.1f} |\n"
+        f"| hours if all of this overlaps, if none does | {wall:,.2f} to {total:,.2f} |\n"
         "| anonymous memory of an agent, of the client "
         f"| {cost.agent_memory:,.0f} MiB, {cost.client_memory:,.0f} MiB |\n"
         f"| packed genotypes at a node (mapped, not held) | {people / nodes / 4 * variants / 1e9:,.0f} GB |\n\n"

@@ -23,10 +23,16 @@ def write_results(records: Sequence[Record]) -> list[Path]:
 def write_guide(records: Sequence[Record]) -> Path:
     """Replace what stands between the marks of docs/guides/performance.md."""
     text = GUIDE.read_text(encoding="utf-8")
-    text = between(text, "measured", tables.report(records))
+    notice = "A shared machine measured this: compare programs, not seconds.\n\n" if _busy(records) else ""
+    text = between(text, "measured", notice + tables.report(records))
     text = between(text, "on paper", on_paper.derivation(records))
     GUIDE.write_text(text, encoding="utf-8")
     return GUIDE
+
+
+def _busy(records: Sequence[Record]) -> bool:
+    """Whether others kept at least half a core busy when the benchmark began."""
+    return any(float(record.machine["load"]) > 0.5 for record in records)
 
 
 def between(text: str, mark: str, new: str) -> str:
