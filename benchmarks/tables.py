@@ -131,7 +131,9 @@ def report(records: Sequence[Record]) -> str:
     repeats = sorted({record.repeats for record in records})
     said.append(f"\nMedians of {' or '.join(map(str, repeats))} repeats after a warm-up.\n")
     if any(record.kind == "task" for record in records):
-        said += ["\n", task_table(records), "\n", demand_table(records)]
+        said += ["\n", task_table(records)]
+        # Demands are of the full sizes; small ones would be judged by their start-up.
+        said += ["\n", demand_table(records)] if not any(r.quick for r in records) else []
     if any(record.kind == "growth" for record in records):
         lines = [*(sentence(one) for one in slopes(records)), *memory_sentences(records)]
         said += ["\n", growth_table(records), "\n", *(f"- {line}\n" for line in lines)]
