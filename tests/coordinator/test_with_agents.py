@@ -60,6 +60,7 @@ def all_up(sandbox: Sandbox) -> Sandbox:
 @pytest.fixture(scope="module")
 def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
+    processes.start(sandbox)  # an earlier test may have left a node down
     gwas(sandbox, out)
     return tables(out)
 
