@@ -1,7 +1,8 @@
 """Hardy-Weinberg tests over the federation, as plink2 --hardy: exact on the pooled counts, and stratified by site.
 
 Where sites have people of different ancestry, pooled counts lack heterozygotes though nothing is wrong with the
-variant; P_STRAT adds up each site's own excess and is not misled. A1 is REF here, as in PLINK 2.
+variant; P_STRAT adds up each site's own excess and is not misled. MIDP is what --hardy midp prints as P there.
+A1 is REF here, as in PLINK 2.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,11 @@ def hardy_weinberg(federation: Federation, study: Study, chunks: Sequence[Chunk]
 
 
 def _tables(federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Mapping[str, Columns]:
-    p = {"P": pooled_hardy_p(totals), "P_STRAT": stratified_hardy_p(federation, study, model, totals)}
+    p = {
+        "P": pooled_hardy_p(totals),
+        "MIDP": pooled_hardy_p(totals, mid=True),
+        "P_STRAT": stratified_hardy_p(federation, study, model, totals),
+    }
     if model.kind == "x":
         return {"hardy.x": {**_by_sex(totals), **p}}
     reference = totals.called - totals.heterozygous - totals.homozygous_alternative

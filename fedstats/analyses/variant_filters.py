@@ -98,15 +98,16 @@ def _fails(name: str, limit: float, federation: Federation, study: Study, model:
     return stratified_hardy_p(federation, study, model, totals) < limit
 
 
-def pooled_hardy_p(totals: VariantTotals) -> Reals:
-    """Exact Hardy-Weinberg p-value of each variant from the counts of the federation, as PLINK 2 has it."""
+def pooled_hardy_p(totals: VariantTotals, *, mid: bool = False) -> Reals:
+    """Exact (or mid-) p-value of Hardy-Weinberg equilibrium from the counts of the federation, as PLINK 2 has it."""
     alternative = totals.homozygous_alternative - totals.male_homozygous_alternative
     heterozygous = totals.heterozygous - totals.male_heterozygous
     reference = totals.called - totals.male_called - alternative - heterozygous
     if totals.kind != "x":
-        return exact_p(heterozygous, reference, alternative)
+        return exact_p(heterozygous, reference, alternative, mid=mid)
     male_reference = totals.male_called - totals.male_heterozygous - totals.male_homozygous_alternative
-    return exact_p_on_x(heterozygous, reference, alternative, male_reference, totals.male_homozygous_alternative)
+    male_alternative = totals.male_homozygous_alternative
+    return exact_p_on_x(heterozygous, reference, alternative, male_reference, male_alternative, mid=mid)
 
 
 def stratified_hardy_p(federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Reals:

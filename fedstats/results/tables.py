@@ -30,12 +30,12 @@ AFREQ: Columns = {
     **_of(Kind.COUNT, "OBS_CT"),
     **_STATUS,
 }
-#: Hardy-Weinberg of autosomes; A1 = REF, AX = ALT.  P_STRAT is stratified by site.
+#: Hardy-Weinberg of autosomes; A1 = REF, AX = ALT. MIDP is the mid-p-value; P_STRAT is stratified by site.
 HARDY: Columns = {
     **_VARIANT,
     **_of(Kind.LEVELS, "A1 AX"),
     **_of(Kind.COUNT, "HOM_A1_CT HET_A1_CT TWO_AX_CT"),
-    **_of(Kind.REAL, "O(HET_A1) E(HET_A1) P P_STRAT"),
+    **_of(Kind.REAL, "O(HET_A1) E(HET_A1) P MIDP P_STRAT"),
     **_STATUS,
 }
 #: Hardy-Weinberg of chromosome X, by sex.
@@ -43,7 +43,7 @@ HARDY_X: Columns = {
     **_VARIANT,
     **_of(Kind.LEVELS, "A1 AX"),
     **_of(Kind.COUNT, "FEMALE_HOM_A1_CT FEMALE_HET_A1_CT FEMALE_TWO_AX_CT MALE_A1_CT MALE_AX_CT"),
-    **_of(Kind.REAL, "O(FEMALE_HET_A1) E(FEMALE_HET_A1) FEMALE_A1_FREQ MALE_A1_FREQ P P_STRAT"),
+    **_of(Kind.REAL, "O(FEMALE_HET_A1) E(FEMALE_HET_A1) FEMALE_A1_FREQ MALE_A1_FREQ P MIDP P_STRAT"),
     **_STATUS,
 }
 #: Missing calls by variant; OBS_CT counts people.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import special
 
 from fedstats.study import Floors, Model, Study
 from tests import real_data
@@ -94,6 +95,31 @@ def test_turned_alleles_count_the_other_way() -> None:
     plain, with_turned = (planted.run(f, study, planted.one_chunk(6))[0]["afreq"] for f in (of, other))
 
     assert np.array_equal(plain["ALT_FREQS"], with_turned["ALT_FREQS"])
+
+
+@real_data.needs_real_data()
+def test_mid_p_is_the_exact_p_less_half_the_probability_of_what_was_seen() -> None:
+    found = table_of("hardy", "hardy")
+    called = found["HOM_A1_CT"] + found["HET_A1_CT"] + found["TWO_AX_CT"]
+    rare = found["TWO_AX_CT"] * 2 + found["HET_A1_CT"]
+    # Probability of what was seen given allele counts (Wigginton et al. 2005, equation 1), by log factorials.
+    lf = special.gammaln
+    seen = np.exp(
+        found["HET_A1_CT"] * np.log(2)
+        + lf(called + 1)
+        + lf(rare + 1)
+        + lf(2 * called - rare + 1)
+        - lf(found["HOM_A1_CT"] + 1)
+        - lf(found["HET_A1_CT"] + 1)
+        - lf(found["TWO_AX_CT"] + 1)
+        - lf(2 * called + 1)
+    )
+
+    # As PLINK 2: outcomes as likely as what was seen, of which there are one or two, count half.
+    halves = (found["P"] - found["MIDP"]) / (seen / 2)
+    np.testing.assert_allclose(halves, np.rint(halves), rtol=1e-6)
+    assert set(np.rint(halves)) <= {1.0, 2.0}
+    assert (np.rint(halves) == 1).mean() > 0.9
 
 
 @pytest.mark.parametrize(("analysis", "table"), [("freq", "afreq"), ("missing", "vmiss"), ("hardy", "hardy")])

@@ -19,8 +19,8 @@ def lines(path) -> list[list[str]]:
     ("suffix", "reference", "ours"),
     [
         ("afreq.tsv.gz", "all.afreq.gz", ["STATUS"]),
-        ("hardy.tsv.gz", "all.hardy.gz", ["P_STRAT", "STATUS"]),
-        ("hardy.x.tsv.gz", "all.hardy.x.gz", ["P_STRAT", "STATUS"]),
+        ("hardy.tsv.gz", "all.hardy.gz", ["MIDP", "P_STRAT", "STATUS"]),
+        ("hardy.x.tsv.gz", "all.hardy.x.gz", ["MIDP", "P_STRAT", "STATUS"]),
         ("vmiss.tsv.gz", "all.vmiss.gz", ["STATUS"]),
     ],
 )
@@ -60,9 +60,9 @@ def test_a_p_value_given_as_log10_prints_below_the_smallest_double(tmp_path):
     row = {**dict.fromkeys(names, 1), "#CHROM": "1", "ID": np.array(["rs1"]), "A1": "A", "AX": "C", "STATUS": "OK"}
 
     with TableWriter(tmp_path / "out", "hardy.tsv.gz", probabilities=frozenset({"P"})) as writer:
-        writer.append({**row, "P": np.array([500.0]), "P_STRAT": 0.25})
+        writer.append({**row, "P": np.array([500.0]), "MIDP": 0.5, "P_STRAT": 0.25})
 
-    assert lines(tmp_path / "out.hardy.tsv.gz")[1][-3:] == ["1e-500", "0.25", "OK"]
+    assert lines(tmp_path / "out.hardy.tsv.gz")[1][-4:] == ["1e-500", "0.5", "0.25", "OK"]
 
 
 def test_an_error_leaves_no_table(tmp_path):
