@@ -27,12 +27,12 @@ Relative paths are relative to the file that names them. Below `state` lie
 
 import ipaddress
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedstats.config_reading import Reading, load_toml
 from fedstats.errors import ConfigError
 from fedstats.identity.checks import is_hex, key_faults, name_faults, repeated
 from fedstats.identity.roster import Roster, read_roster
@@ -94,34 +94,6 @@ class Settings:
         return self.roster_path.parent
 
 
-@dataclass
-class _Reading:
-    """A file while it is read: where relative paths start, and what was found wrong so far."""
-
-    folder: Path
-    faults: list[str] = field(default_factory=list)
-
-    def text(self, table: Mapping[str, Any], key: str, where: str) -> str:
-        """A text that must not be empty where it stands; "" where it is absent."""
-        value = table.get(key, "")
-        if key in table and (not isinstance(value, str) or not value.strip()):
-            self.faults.append(f"{where}: {key} must be a text")
-            return ""
-        return str(value)
-
-    def path(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
-        """A path, relative to the file; None where it is absent."""
-        value = self.text(table, key, where)
-        return Path(os.path.normpath(self.folder / value)) if value else None
-
-    def file(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
-        """A path where a file must lie."""
-        found = self.path(table, key, where)
-        if found is not None and not found.is_file():
-            self.faults.append(f"{where}: {key}: there is no file {table[key]!r}")
-        return found
-
-
 def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings of an agent from its node.toml.
 
@@ -130,8 +102,8 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     ConfigError
         Every fault of the file and of the roster that it names.
     """
-    table = _load(path)
-    reading = _Reading(path.absolute().parent)
+    table = load_toml(path)
+    reading = Reading(path.absolute().parent)
     reading.faults += key_faults(table, ("node", "dataset", "policy"), ("node", "dataset", "policy"), path.name)
     node = _table(reading, table.get("node", {}), "[node]")
     policy, policy_faults = read_policy(_table(reading, table.get("policy", {}), "[policy]"))
@@ -152,29 +124,20 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, promised)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(path.name, [f"it cannot be read: {error.strerror}"], code="BAD_CONFIG") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(path.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
-
-
-def _table(reading: _Reading, value: object, where: str) -> dict[str, Any]:
+def _table(reading: Reading, value: object, where: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     reading.faults.append(f"{where} must be a table")
     return {}
 
 
-def _node_faults(reading: _Reading, node: Mapping[str, Any]) -> None:
+def _node_faults(reading: Reading, node: Mapping[str, Any]) -> None:
     reading.faults += key_faults(node, _NODE, _NODE_NEEDED, "[node]")
     if "name" in node:
         reading.faults += name_faults(node["name"], "[node]")
 
 
-def _listen(reading: _Reading, node: Mapping[str, Any]) -> tuple[str, int]:
+def _listen(reading: Reading, node: Mapping[str, Any]) -> tuple[str, int]:
     """Host and port; a fault where they are none."""
     text = reading.text(node, "listen", "[node]")
     host, _, port = text.rpartition(":")
@@ -194,7 +157,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _roster(reading: _Reading, path: Path | None) -> Roster | None:
+def _roster(reading: Reading, path: Path | None) -> Roster | None:
     if path is None or not path.is_file():
         return None
     try:
@@ -204,7 +167,7 @@ def _roster(reading: _Reading, path: Path | None) -> Roster | None:
         return None
 
 
-def _threads(reading: _Reading, node: Mapping[str, Any], environment: Mapping[str, str]) -> int:
+def _threads(reading: Reading, node: Mapping[str, Any], environment: Mapping[str, str]) -> int:
     """Number of threads that compute: the environment's, else the file's, else one a core."""
     wanted: object = node.get("threads", 0)
     if environment.get(THREADS_VARIABLE):
@@ -216,7 +179,7 @@ def _threads(reading: _Reading, node: Mapping[str, Any], environment: Mapping[st
     return wanted or len(os.sched_getaffinity(0))
 
 
-def _datasets(reading: _Reading, tables: object) -> tuple[DatasetSettings, ...]:
+def _datasets(reading: Reading, tables: object) -> tuple[DatasetSettings, ...]:
     if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
         reading.faults.append("data sets must be written as tables [[dataset]], at least one")
         return ()
@@ -225,7 +188,7 @@ def _datasets(reading: _Reading, tables: object) -> tuple[DatasetSettings, ...]:
     return tuple(found)
 
 
-def _dataset(reading: _Reading, table: Mapping[str, Any], where: str) -> DatasetSettings | None:
+def _dataset(reading: Reading, table: Mapping[str, Any], where: str) -> DatasetSettings | None:
     before = len(reading.faults)
     reading.faults += key_faults(table, _DATASET, _DATASET_NEEDED, where)
     if "id" in table:

@@ -18,13 +18,12 @@
 Relative paths are relative to the file that names them.
 """
 
-import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fedstats.config_reading import Reading, load_toml
 from fedstats.errors import ConfigError, FaultyInput, UsageError
 from fedstats.identity.card import Card, read_card
 from fedstats.identity.checks import key_faults, name_faults, repeated
@@ -76,43 +75,6 @@ class FederationSettings:
         }
 
 
-@dataclass
-class _Reading:
-    """A file while it is read: where relative paths start, and what was found wrong so far."""
-
-    folder: Path
-    faults: list[str] = field(default_factory=list)
-
-    def table(self, parent: Mapping[str, Any], name: str, known: tuple[str, ...], needed: tuple[str, ...]) -> Any:
-        """The table [name] with its keys checked; Any: TOML values."""
-        found = parent.get(name, {})
-        if not isinstance(found, dict):
-            self.faults.append(f"{name} must be written as a table [{name}]")
-            return {}
-        if name in parent:
-            self.faults += key_faults(found, known, needed, f"[{name}]")
-        return found
-
-    def text(self, table: Mapping[str, Any], key: str, where: str) -> str:
-        """A text that must not be empty where it stands; "" where it is absent."""
-        value = table.get(key, "")
-        if key in table and (not isinstance(value, str) or not value.strip()):
-            self.faults.append(f"{where}: {key} must be a text")
-            return ""
-        return str(value)
-
-    def file(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
-        """A path, relative to the file, where a file must lie."""
-        value = self.text(table, key, where)
-        if not value:
-            return None
-        path = Path(os.path.normpath(self.folder / value))
-        if not path.is_file():
-            self.faults.append(f"{where}: {key}: there is no file {value!r}")
-            return None
-        return path
-
-
 def read_federation(path: Path) -> FederationSettings:
     """Settings of a coordinator from its federation.toml, with roster, keys and cards.
 
@@ -121,12 +83,12 @@ def read_federation(path: Path) -> FederationSettings:
     ConfigError
         Every fault of the file and of the files that it names.
     """
-    table = _load(path)
-    reading = _Reading(path.absolute().parent)
+    table = load_toml(path)
+    reading = Reading(path.absolute().parent)
     reading.faults += key_faults(table, _TABLES, _TABLES, path.name)
-    federation = reading.table(table, "federation", _FEDERATION, ("name", "roster"))
-    variants = reading.table(table, "variants", _VARIANTS, _VARIANTS)
-    coordinator = reading.table(table, "coordinator", _COORDINATOR, ("identity",))
+    federation = _table(reading, table, "federation", _FEDERATION, ("name", "roster"))
+    variants = _table(reading, table, "variants", _VARIANTS, _VARIANTS)
+    coordinator = _table(reading, table, "coordinator", _COORDINATOR, ("identity",))
     roster_path = reading.file(federation, "roster", "[federation]")
     roster = _roster(reading, roster_path, reading.text(federation, "name", "[federation]"))
     panel, build = reading.file(variants, "panel", "[variants]"), reading.text(variants, "build", "[variants]")
@@ -139,16 +101,20 @@ def read_federation(path: Path) -> FederationSettings:
     return FederationSettings(federation["name"], roster, dataset, panel, build, addresses, identity, leaf, own, cards)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(path.name, [f"it cannot be read: {error.strerror}"], code="BAD_CONFIG") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(path.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
+def _table(
+    reading: Reading, parent: Mapping[str, Any], name: str, known: tuple[str, ...], needed: tuple[str, ...]
+) -> dict[str, Any]:
+    """The table [name] with its keys checked."""
+    found = parent.get(name, {})
+    if not isinstance(found, dict):
+        reading.faults.append(f"{name} must be written as a table [{name}]")
+        return {}
+    if name in parent:
+        reading.faults += key_faults(found, known, needed, f"[{name}]")
+    return found
 
 
-def _roster(reading: _Reading, path: Path | None, name: str) -> Roster | None:
+def _roster(reading: Reading, path: Path | None, name: str) -> Roster | None:
     if path is None:
         return None
     try:
@@ -161,7 +127,7 @@ def _roster(reading: _Reading, path: Path | None, name: str) -> Roster | None:
     return roster
 
 
-def _addresses(reading: _Reading, tables: object, roster: Roster | None) -> dict[str, str]:
+def _addresses(reading: Reading, tables: object, roster: Roster | None) -> dict[str, str]:
     """Address by node, in the order of the roster; nodes without an address are left out of every run."""
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
         reading.faults.append("nodes must be written as tables [[node]]")
@@ -188,7 +154,7 @@ def _is_address(text: str) -> bool:
     return bool(host) and port.isdecimal() and 0 < int(port) < 65536
 
 
-def _keys(reading: _Reading, table: Mapping[str, Any]) -> tuple[Identity | None, Leaf | None]:
+def _keys(reading: Reading, table: Mapping[str, Any]) -> tuple[Identity | None, Leaf | None]:
     """The coordinator's identity, and its leaf from the files beside it unless others are named."""
     path = reading.file(table, "identity", "[coordinator]")
     if path is None:
@@ -206,7 +172,7 @@ def _keys(reading: _Reading, table: Mapping[str, Any]) -> tuple[Identity | None,
 
 
 def _cards(
-    reading: _Reading, roster_path: Path | None, roster: Roster | None, identity: Identity | None
+    reading: Reading, roster_path: Path | None, roster: Roster | None, identity: Identity | None
 ) -> tuple[dict[str, Card], Card | None]:
     """Cards beside the roster by node, and the coordinator's own; a card that is not there is missed when dialling."""
     if roster_path is None or roster is None or identity is None:

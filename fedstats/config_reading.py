@@ -1,0 +1,55 @@
+"""Reading a configuration file so that all its faults are listed at once, whoever owns it."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedstats.errors import ConfigError
+
+
+@dataclass
+class Reading:
+    """A file while it is read: where relative paths start, and what was found wrong so far."""
+
+    folder: Path
+    faults: list[str] = field(default_factory=list)
+
+    def text(self, table: Mapping[str, Any], key: str, where: str) -> str:
+        """A text that must not be empty where it stands; "" where it is absent."""
+        value = table.get(key, "")
+        if key in table and (not isinstance(value, str) or not value.strip()):
+            self.faults.append(f"{where}: {key} must be a text")
+            return ""
+        return str(value)
+
+    def path(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
+        """A path, relative to the file; None where it is absent."""
+        value = self.text(table, key, where)
+        return Path(os.path.normpath(self.folder / value)) if value else None
+
+    def file(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
+        """A path where a file must lie; None where it is absent or nothing lies there."""
+        found = self.path(table, key, where)
+        if found is not None and not found.is_file():
+            self.faults.append(f"{where}: {key}: there is no file {table[key]!r}")
+            return None
+        return found
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(path.name, [f"it cannot be read: {error.strerror}"], code="BAD_CONFIG") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(path.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
