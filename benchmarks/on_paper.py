@@ -41,7 +41,7 @@ PEOPLE_HERE: Term = ("people at a node", lambda at: at["people"] / at["nodes"])
 
 #: A link of the coordinator that is common, in bytes a second: 1 Gbit/s.
 LINK = 125e6
-#: What issue 3 allows, MiB.
+#: What an agent and a coordinator may hold, MiB.
 AGENT_LIMIT, CLIENT_LIMIT = 300, 500
 
 

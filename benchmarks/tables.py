@@ -9,8 +9,8 @@ from benchmarks.records import Record
 from benchmarks.tasks import TASKS, Demand
 
 _HEAD = (
-    "| task | people x variants | missing | program | wall s | CPU s | CPU: times less | wall: times less "
-    "| client MiB | agent MiB |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|\n"
+    "| task | people x variants | missing | program | variants/s | wall s | CPU s | CPU: times less "
+    "| wall: times less | client MiB | agent MiB |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 _GROWTH_HEAD = (
     "| what grows | to | people x variants | nodes | wall s | CPU s | of agents | of client | agent MiB | client MiB "
@@ -66,7 +66,8 @@ def task_table(records: Sequence[Record]) -> str:
                 [titles[record.name], _size(record), f"{record.at['missing']:.1%}"] if record is one.ours else [""] * 3
             )
             own = [_ratio(one.ratio("cpu")), _ratio(one.ratio("wall"))] if record is one.ours else ["", ""]
-            lines.append(_row([*head, record.program, *_seconds(record), *own, *_memory(record)]))
+            rate = f"{record.at['variants'] / record.median.wall:,.0f}"
+            lines.append(_row([*head, record.program, rate, *_seconds(record), *own, *_memory(record)]))
     return "".join(lines)
 
 

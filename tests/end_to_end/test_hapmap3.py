@@ -16,7 +16,7 @@ from tests.real_data import needs_real_data
 
 pytestmark = needs_real_data()
 
-#: The issue's tolerance: plink2 prints six digits.
+#: plink2 prints six digits, so half a unit of the last is 5e-6; its own rounding may double it twice.
 PRINTED = 2e-5
 ADJUSTED = ["age", "sex", "PC1-PC4"]
 

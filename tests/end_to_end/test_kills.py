@@ -36,7 +36,7 @@ from tests.end_to_end.support import (
     tables,
 )
 
-#: Largest difference from the pooled analysis, in standard errors: the issue's tolerance for a plain float64 oracle.
+#: Largest difference from the pooled analysis, in standard errors, that a plain float64 oracle allows.
 POOLED = 1e-8
 
 

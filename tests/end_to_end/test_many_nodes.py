@@ -24,7 +24,7 @@ TRAITS = ["q1", "b1"]
 COVARIATES = ["age", "sex", "PC1", "PC2"]
 NODES = 15
 
-#: The issue's tolerance against one cohort in one process, in standard errors: fixed-point rounding at every node.
+#: Tolerance against one cohort in one process, in standard errors: fixed-point rounding at every node.
 ONE_COHORT = 1e-9
 
 Results = Mapping[str, Associations]
