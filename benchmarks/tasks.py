@@ -17,7 +17,7 @@ COVARIATES = 10
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of a task: the least number of times less CPU, and less wall, than the rival; 0 where it asks nothing.
+    """What is asked of a task: the least number of times less CPU and wall than the rival; 0 asks nothing.
 
     `seconds` are added to what is allowed: a table of counts has a start-up that no scan pays for.
     """
