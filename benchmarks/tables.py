@@ -77,7 +77,10 @@ def demand_table(records: Sequence[Record]) -> str:
     lines = ["| task | people x variants | missing | against what is demanded |\n|---|---|---:|---|\n"]
     for one in comparisons(records):
         task, missing = demands[one.ours.name], one.ours.at["missing"]
-        said = one.verdict(task.demand(missing)) or "no rival at hand"
+        demand = task.demand(missing)
+        if not (demand.cpu or demand.wall):
+            continue
+        said = one.verdict(demand) or "no rival at hand"
         lines.append(_row([task.title, _size(one.ours), f"{missing:.1%}", said]))
     return "".join(lines)
 

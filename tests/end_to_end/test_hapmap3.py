@@ -16,7 +16,7 @@ from tests.real_data import needs_real_data
 
 pytestmark = needs_real_data()
 
-#: plink2 prints six digits, so half a unit of the last is 5e-6; its own rounding may double it twice.
+#: plink2 prints six digits: rounding alone is up to 5e-6 relative (held in tests/analyses); four times that is allowed.
 PRINTED = 2e-5
 ADJUSTED = ["age", "sex", "PC1-PC4"]
 
