@@ -20,6 +20,7 @@ from fedstats.privacy.transcript import with_check_word
 from fedstats.step import Step, from_arrays
 from fedstats.study import Block, Floors, Model
 from fedstats.wire.contribution import Contribution
+from fedstats.wire.passes import word_widths
 from node_agent.disclosure import review
 
 Load = Callable[[], tuple[Dataset, Cohort]]
@@ -81,7 +82,7 @@ def release(job: Job, done: int, in_order: InOrder, record: Record) -> None:
     contributions = in_order(partial(_protected, job, dataset, cohort, number) for number in todo)
     # 6 Record, in order, durably, before anything of it can be fetched
     for number, contribution in zip(todo, contributions, strict=True):
-        record(number, contribution.to_bytes())
+        record(number, contribution.data)
 
 
 def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contribution:
@@ -94,6 +95,6 @@ def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contr
     # 4 Review
     review(found, cohort, job.model, job.floors)
     # 5 Protect: integers modulo 2^64, a check word, masks
-    words = encode(found, job.step.sizes(job.model, parameters, block), Limits())
-    checked = with_check_word(words, job.transcript, number, job.node_index)
-    return Contribution(job.first_words[number], job.conceal.apply(checked, job.first_words[number]))
+    sizes, limits, first_word = job.step.sizes(job.model, parameters, block), Limits(), job.first_words[number]
+    checked = with_check_word(encode(found, sizes, limits), job.transcript, number, job.node_index)
+    return Contribution(first_word, job.conceal.protect(checked, first_word, word_widths(job.step, sizes, limits)))

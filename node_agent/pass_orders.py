@@ -14,7 +14,7 @@ from fedstats.step import Step, from_arrays
 from fedstats.study import KINDS, Model
 from fedstats.wire.arrays import asks_from_bytes
 from fedstats.wire.messages import PassOrder, Plan, pass_id
-from fedstats.wire.passes import ask_words, layout_digest
+from fedstats.wire.passes import ask_words, layout_digest, upload_bytes
 from node_agent.node import Node
 from node_agent.permitted import domain_of, model_of, permitted_step
 from node_agent.records import PassRecord
@@ -135,13 +135,16 @@ def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
 
 
 def _check_layout(order: PassOrder, read: ReadAsks) -> None:
-    if order.words != sum(read.words) or order.layout != layout_digest(read.step.release.schema_digest(), read.words):
+    due = sum(read.words)
+    if (order.words, order.upload_bytes) != (due, upload_bytes(due)) or order.layout != layout_digest(
+        read.step.release.schema_digest(), read.words
+    ):
         raise ProtocolRefused(
             f"the layout of {order.step!r} is another one here; install one version of fedstats.", code="WRONG_LAYOUT"
         )
-    if 8 * order.words > LARGEST_PASS_BYTES:
+    if order.upload_bytes > LARGEST_PASS_BYTES:
         raise ProtocolRefused(
-            f"a pass of {8 * order.words} bytes is too large, the limit at a node is {LARGEST_PASS_BYTES}; "
+            f"a pass of {order.upload_bytes} bytes is too large, the limit at a node is {LARGEST_PASS_BYTES}; "
             "ask for fewer variants with --pass-variants.",
             code="PASS_TOO_LARGE",
         )

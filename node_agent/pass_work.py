@@ -34,7 +34,7 @@ def compute(node: Node, pass_id: str) -> None:
     record = node.records.passed(pass_id)
     if record is None or record.closed or not record.accepted or record.state is not PassState.READY:
         return
-    if node.spool.ready_bytes(pass_id) < 8 * record.words:
+    if node.spool.ready_bytes(pass_id) < record.order.upload_bytes:
         node.workers.ensure(pass_id, partial(_work, node, record.order.run, pass_id))
 
 
@@ -57,7 +57,7 @@ def _work(node: Node, run: str, pass_id: str) -> None:
         refuse_if_abandoned()
         if group.add(data):
             node.workers.notify()
-        if number == 0 and node.spool.ready_bytes(pass_id) < 8 * one.order.words:
+        if number == 0 and node.spool.ready_bytes(pass_id) < one.order.upload_bytes:
             node.crash("mid:M")
 
     try:
@@ -116,10 +116,10 @@ def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
     one = this_pass(node, order.run, order.pass_id)
     if not one.record.accepted or one.record.closed:
         raise ProtocolRefused("the pass has no words to fetch: it is not computed, or it is over.", code="OUT_OF_ORDER")
-    if not 0 <= order.offset <= 8 * one.record.words:
+    if not 0 <= order.offset <= one.order.upload_bytes:
         raise ProtocolRefused("the offset lies outside the pass.", code="MALFORMED")
     compute(node, order.pass_id)
-    return order.offset, _words(node, order.pass_id, order.offset, 8 * one.record.words)
+    return order.offset, _words(node, order.pass_id, order.offset, one.order.upload_bytes)
 
 
 def _words(node: Node, pass_id: str, first: int, last: int) -> Iterator[bytes]:
@@ -154,7 +154,7 @@ def status(node: Node, signed: Signed) -> Signed:
     if record is None or record.order.run != order.run:
         state = PassState.ABANDONED if node.records.is_abandoned(order.pass_id) else "unknown"
         return node.signed(PassStatus(order.run, order.pass_id, node.name, state, 0, 0))
-    there, total = node.spool.ready_bytes(order.pass_id), 8 * record.words
+    there, total = node.spool.ready_bytes(order.pass_id), record.order.upload_bytes
     state = str(record.state)
     if record.state is PassState.READY and record.accepted:
         state = PassState.UPLOADED if there == total else "computing"

@@ -216,7 +216,7 @@ def clear(node: Node, pass_id: str) -> None:
 
 def state_of(node: Node, record: PassRecord) -> PassState:
     """Where a pass stands: work that is whole on disk is uploaded, for it may be fetched to the last byte."""
-    is_whole = record.accepted and node.spool.ready_bytes(record.order.pass_id) == 8 * record.words
+    is_whole = record.accepted and node.spool.ready_bytes(record.order.pass_id) == record.order.upload_bytes
     return PassState.UPLOADED if record.state is PassState.READY and is_whole else record.state
 
 

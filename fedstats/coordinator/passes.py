@@ -43,7 +43,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
     pass_id,
 )
-from fedstats.wire.passes import pass_context, plain_transcript
+from fedstats.wire.passes import pass_context, plain_transcript, upload_bytes
 
 #: What a node answers to any step of a pass that was abandoned there.
 ABANDONED_CODE = "ABANDONED"
@@ -174,6 +174,7 @@ def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> Pa
         asks=work.blob_digest,
         layout=work.layout,
         words=work.words,
+        upload_bytes=upload_bytes(work.words),
     )
 
 
@@ -225,7 +226,7 @@ def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
     own = path.with_suffix(f".{secrets.token_hex(4)}")
     file = AtomicFile(own)
     try:
-        for piece in run.nodes.fetch_words(node, order.run, order.pass_id, 8 * order.words):
+        for piece in run.nodes.fetch_words(node, order.run, order.pass_id, order.upload_bytes):
             file.write(piece)
         file.seal()
         file.publish()

@@ -151,7 +151,7 @@ def _opened_sum(opened: Opened, work: PassWork[Q, S], n_nodes: int) -> Ring:
     """
     total: Ring | None = None
     for path in opened.words.values():
-        words = open_contribution(path.read_bytes(), work.words).words
+        words = open_contribution(path.read_bytes(), work.words)
         total = words if total is None else sum_uploads((total, words))
     if total is None:
         raise Failed("a pass has no nodes", code="NO_NODES")

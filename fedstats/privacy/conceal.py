@@ -22,6 +22,9 @@ The total itself says something about a person: every setting opens totals, and 
 from enum import StrEnum
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from fedstats.privacy.primitives.stream import Ring
 
 
@@ -32,14 +35,23 @@ class Setting(StrEnum):
     MASKED = "masked"
 
 
+Widths = npt.NDArray[np.uint8]
+"""Bits that hold the total in each word, shape (word,)."""
+
+
 class Conceal(Protocol):
-    """One side's way of turning words of a layout into other words: a node conceals, a coordinator reveals."""
+    """A node's way of turning words of a layout into the bytes that leave it."""
 
     @property
     def setting(self) -> Setting:
         """The setting that this belongs to."""
         ...
 
-    def apply(self, words: Ring, first_word: int) -> Ring:
-        """Return new words for `words`, shape (word,), whose first stands at `first_word` of the layout."""
+    def protect(self, words: Ring, first_word: int, widths: Widths) -> bytes:
+        """The bytes for one ask's `words`, shape (word,), whose first stands at `first_word` of the layout."""
         ...
+
+
+def little_endian(words: Ring) -> bytes:
+    """Words as they lie in spool files and travel: eight bytes each."""
+    return words.astype("<u8", copy=False).tobytes()

@@ -43,7 +43,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fedstats.identity.signing import framed
-from fedstats.privacy.conceal import Setting
+from fedstats.privacy.conceal import Setting, Widths, little_endian
 from fedstats.privacy.primitives.key_agreement import derive
 from fedstats.privacy.primitives.stream import Ring, Sign, Stream, add_streams
 
@@ -61,6 +61,10 @@ class Masks:
     def apply(self, words: Ring, first_word: int) -> Ring:
         """Return a copy of `words` with the streams added; the first word stands at `first_word` of the layout."""
         return mask(words, first_word, self.streams)
+
+    def protect(self, words: Ring, first_word: int, widths: Widths) -> bytes:  # noqa: ARG002 - masks fill every word
+        """The masked words of one ask, as they leave a node."""
+        return little_endian(self.apply(words, first_word))
 
 
 def mask(words: Ring, first_word: int, streams: Sequence[Stream]) -> Ring:

@@ -16,7 +16,7 @@ The coordinator is curious.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedstats.privacy.conceal import Setting
+from fedstats.privacy.conceal import Setting, Widths, little_endian
 from fedstats.privacy.primitives.stream import Ring
 
 
@@ -26,6 +26,6 @@ class Plain:
 
     setting: ClassVar[Setting] = Setting.PLAIN
 
-    def apply(self, words: Ring, first_word: int) -> Ring:  # noqa: ARG002 - the place matters to masks only
-        """Return a copy of the words."""
-        return words.copy()
+    def protect(self, words: Ring, first_word: int, widths: Widths) -> bytes:  # noqa: ARG002 - place and width matter to others
+        """The words as they are."""
+        return little_endian(words)

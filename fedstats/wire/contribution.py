@@ -20,20 +20,16 @@ class Contribution:
     ----------
     first_word
         Where the words lie in the layout of the pass.
-    words
-        Shape (word,), masked or encrypted unless the run's privacy is plain.
+    data
+        The words as they lie in the spool file and travel: masked or encrypted unless the run's privacy is plain.
     """
 
     first_word: int
-    words: Ring
-
-    def to_bytes(self) -> bytes:
-        """Little-endian words, as they lie in the spool file and travel."""
-        return self.words.astype("<u8", copy=False).tobytes()
+    data: bytes
 
 
-def open_contribution(data: bytes, words: int) -> Contribution:
-    """The words of one node's whole pass, as the coordinator spooled them."""
+def open_contribution(data: bytes, words: int) -> Ring:
+    """The words of one node's whole pass, eight bytes each, as the coordinator spooled them, shape (word,)."""
     if len(data) != 8 * words:
         raise ProtocolRefused(f"a contribution holds {len(data)} bytes where {8 * words} are due", code="MALFORMED")
-    return Contribution(0, np.frombuffer(data, "<u8"))
+    return np.frombuffer(data, "<u8")

@@ -140,6 +140,11 @@ class Plan:
     amends: str = ""
     lost: tuple[LostNode, ...] = ()
 
+    @property
+    def project(self) -> str:
+        """Whose budgets a run is charged to: the federation's own unless the request names a project."""
+        return self.request.project or self.federation
+
 
 @document
 @dataclass(frozen=True)
@@ -169,6 +174,7 @@ class PassOrder:
 
     `scope` is "whole" or the number of a chunk, `call` counts the sums of that scope, `attempt` the tries after an
     abandoned pass; the pass id is derived from them, so that a resumed coordinator finds its passes again.
+    `words` are those of one node's sums, `upload_bytes` what they take once they are concealed.
     """
 
     run: str
@@ -182,6 +188,7 @@ class PassOrder:
     asks: str
     layout: str
     words: int
+    upload_bytes: int
 
 
 @document

@@ -6,11 +6,13 @@ so as masks that do not cancel, never as a wrong sum.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from fedstats.additive import layout, total_words
+from fedstats.additive import Limits, layout, total_words
 from fedstats.arrays import Indices
 from fedstats.documents import digest
 from fedstats.fixed_point import CODEC
@@ -68,6 +70,25 @@ def ask_words(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> tuple[
         sizes = step.sizes(model, from_arrays(step.parameters, arrays), block)
         found.append(total_words(layout(step.release, sizes)) + CHECK_WORDS)
     return tuple(found)
+
+
+def upload_bytes(words: int) -> int:
+    """Bytes that one node uploads in a pass of so many ring words."""
+    return 8 * words
+
+
+def word_widths(step: Step[Any, Any], sizes: Mapping[str, int], limits: Limits) -> npt.NDArray[np.uint8]:
+    """Bits that hold the total in each word of an ask, sign and check word included, shape (word,).
+
+    Counts are bounded by the number of people, which is far below 64 bits; every other word takes all of them.
+    """
+    slots = layout(step.release, sizes)
+    widths = np.full(total_words(slots) + CHECK_WORDS, 64, np.uint8)
+    for slot in slots:
+        if slot.field.representation == "count":
+            most = ceil(slot.field.bound(limits))
+            widths[slot.first_word : slot.first_word + slot.words] = most.bit_length() + 1
+    return widths
 
 
 def layout_digest(schema_digest: str, words: Sequence[int]) -> str:

@@ -41,7 +41,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
     pass_id,
 )
-from fedstats.wire.passes import ask_words, layout_digest, pass_context, plain_transcript
+from fedstats.wire.passes import ask_words, layout_digest, pass_context, plain_transcript, upload_bytes
 from node_agent.agent import Agent
 from node_agent.config import read_settings
 from node_agent.node import open_node
@@ -258,7 +258,8 @@ class Driver:
         identity = pass_id(plan.run, "0", call, attempt)
         layout = layout_digest(STEPS[step].release.schema_digest(), words)
         sha = hashlib.sha256(blob).hexdigest()
-        order = PassOrder(plan.run, digest(plan), "0", call, attempt, identity, step, model, sha, layout, sum(words))
+        size = (sum(words), upload_bytes(sum(words)))
+        order = PassOrder(plan.run, digest(plan), "0", call, attempt, identity, step, model, sha, layout, *size)
         return order, blob
 
     def open(self, order: PassOrder, blob: bytes) -> dict[str, Signed]:

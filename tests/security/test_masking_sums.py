@@ -62,7 +62,9 @@ def test_two_nodes_sum_where_both_allow_it() -> None:
 
 def test_masked_and_plain_give_the_same_bits(four: Federation) -> None:
     blocks = numbers(four)
-    plain = coordinator.sum_uploads([Plain().apply(np.concatenate(parts), 0) for parts in blocks.values()])
+    words = [np.concatenate(parts) for parts in blocks.values()]
+    sent = [Plain().protect(one, 0, np.full(len(one), 64, np.uint8)) for one in words]
+    plain = coordinator.sum_uploads([np.frombuffer(data, "<u8") for data in sent])
 
     assert np.array_equal(play_pass(four, blocks).total, plain)
 
