@@ -54,12 +54,25 @@ Nodes = Annotated[str, option("--nodes", "NAMES", PEOPLE, "Nodes of the run; all
 Privacy = Annotated[
     str, option("--privacy", "masked|plain", HOW, "plain shows you each node's sums; every policy must allow it.")
 ]
+Project = Annotated[str, option("--project", "NAME", HOW, "Whose budgets at the nodes are charged.")]
 PassVariants = Annotated[int, option("--pass-variants", "N", HOW, "Most variants in a pass.")]
 Wait = Annotated[str, option("--wait", "TIME", HOW, "How long to wait for a node that is away: 90s, 15m, 2h.")]
 Resume = Annotated[bool, switch("--resume", HOW, "Go on with the interrupted run whose state lies in OUT.run.")]
 Json = Annotated[bool, switch("--json", HOW, "One JSON object a line for progress, results and errors.")]
 
-_COMMON = ("privacy", "extract", "exclude", "keep", "remove", "people_as", "nodes", "pass_variants", "wait", "resume")
+_COMMON = (
+    "privacy",
+    "project",
+    "extract",
+    "exclude",
+    "keep",
+    "remove",
+    "people_as",
+    "nodes",
+    "pass_variants",
+    "wait",
+    "resume",
+)
 
 #: What follows OUT in the files of every run, beside its tables.
 _OTHER_FILES = (".report.html", ".variants.tsv.gz", ".run.json", ".log")

@@ -30,6 +30,7 @@ class Common(TypedDict, total=False):
     """Keywords that every analysis takes."""
 
     privacy: Literal["masked", "plain"]
+    project: str
     chr: str
     extract: VariantList | None
     exclude: VariantList | None
@@ -151,6 +152,7 @@ def _job(
         pheno,
         **asked,
         privacy=common.get("privacy", "masked"),
+        project=common.get("project", ""),
         chromosomes=common.get("chr", ""),
         nodes=names_of(common.get("nodes", ())),
         people_as=earlier_people(common.get("people_as", "")),

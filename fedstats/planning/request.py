@@ -7,11 +7,15 @@ from typing import Literal, get_args, get_type_hints
 
 from fedstats.documents import document
 from fedstats.errors import FaultyInput
+from fedstats.planning.setting_options import SettingOptions
 from fedstats.study import Filters
 
 AnalysisKind = Literal["gwas", "freq", "hardy", "missing"]
 ModelChoice = Literal["auto", "linear", "logistic"]
 Privacy = Literal["masked", "plain"]
+
+#: Names of projects: short, and nothing that a log or a file name could stumble over.
+PROJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 
 #: At most this many variants in a pass; the protocol's memory at a node follows from it.
 LARGEST_PASS = 65_536
@@ -28,6 +32,8 @@ class Request:
         Column names or ranges such as "PC1-PC4"; `categorical` names columns of the other two.
     missing_code
         "auto" when nobody said; then a -9 in a quantitative trait is an error that asks.
+    project
+        Whose budgets are charged, "" for the federation's own.
     chromosomes
         As typed, "" for all: "1-22,X".
     people
@@ -50,6 +56,8 @@ class Request:
     missing_code: Literal["auto", "none", "-9"] = "auto"
     convergence: Literal["full", "plink"] = "full"
     privacy: Privacy = "masked"
+    setting: SettingOptions = field(default_factory=SettingOptions)
+    project: str = ""
     filters: Filters = field(default_factory=Filters)
     chromosomes: str = ""
     nodes: tuple[str, ...] = ()
@@ -142,6 +150,10 @@ def _limits(request: Request) -> list[str]:
         faults.append(f"--pass-variants {request.pass_variants} is not between 1 and {LARGEST_PASS}")
     if not all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", run) for run in earlier_runs(request.people_as)):
         faults.append(f"--people-as {request.people_as!r} is no run: it is not 32 or 64 hexadecimal digits")
+    if request.project and not re.fullmatch(PROJECT, request.project):
+        faults.append(
+            f"--project {request.project!r} is no name: up to 40 letters, digits, dots, hyphens and underscores"
+        )
     if request.wait_seconds < 0:
         faults.append("--wait is negative")
     return faults
