@@ -7,11 +7,11 @@ from pathlib import Path
 
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.checks import is_hex
+from fedstats.state_folder import sync_folder
 from fedstats.wire.blobs import PURPOSES
 from fedstats.wire.messages import BlobOrder
 from node_agent.records import Records
 from node_agent.run_records import RunRecords
-from node_agent.secret_files import sync_folder
 
 LARGEST_BLOB = 1 << 30
 KEPT_SECONDS = 86_400.0

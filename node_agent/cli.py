@@ -160,8 +160,8 @@ def check_config(file: ConfigFile) -> None:
 @app.command(cls=GroupedCommand)
 def serve(config: ConfigOption) -> None:
     """Answer permitted coordinators until stopped."""
+    from fedstats.logs import set_up_logs
     from node_agent.config import read_settings
-    from node_agent.logs import set_up_logs
     from node_agent.node import open_node
     from node_agent.serving import serve as answer
 
@@ -196,7 +196,7 @@ def audit(
     """Verify the hash chain of a ledger, and print what it holds."""
     from collections import Counter
 
-    from node_agent.ledger import GENESIS, verify
+    from fedstats.ledger import GENESIS, verify
 
     entries = verify(file)
     kinds = Counter(entry.kind for entry in entries)

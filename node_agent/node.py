@@ -1,24 +1,24 @@
 """A node with its keys, its ledger and its data: what stays in memory while the agent runs."""
 
-import fcntl
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fedstats.errors import ConfigError, Failed, FaultyInput, FedstatsError, UsageError
+from fedstats.crash import CrashPoint, crash_points
+from fedstats.errors import ConfigError, FaultyInput, FedstatsError, UsageError
 from fedstats.identity.card import Card, read_card
 from fedstats.identity.keys import Identity, Leaf, load_identity, load_leaf, write_secret
 from fedstats.identity.roster import Roster, roster_digest
 from fedstats.identity.signing import Signed, sign
+from fedstats.ledger import Ledger, open_ledger
 from fedstats.privacy.masking_node import Party
+from fedstats.state_folder import check_state_folder, lock_folder
 from node_agent.blob_folder import BlobFolder, open_blobs
 from node_agent.cohorts import Cohorts
 from node_agent.config import DatasetSettings, Settings
-from node_agent.crash import CrashPoint, crash_points
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
-from node_agent.ledger import Ledger, open_ledger
 from node_agent.peer_ledgers import TABLES as PEER_TABLES
 from node_agent.peer_ledgers import PeerLedgers
 from node_agent.policy import Policy
@@ -30,9 +30,6 @@ from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
 from node_agent.work import Workers
-
-#: File systems over a network, on which SQLite's write-ahead log loses what it promised.
-_NETWORK = ("nfs", "cifs", "smb", "afs", "lustre", "beegfs", "gpfs", "ceph", "gluster", "9p", "fuse.sshfs", "fuse.gl")
 
 ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES
 
@@ -165,28 +162,6 @@ def certificate_warnings(keys: Keys, now: datetime) -> list[str]:
     return found
 
 
-def check_state_folder(state: Path) -> None:
-    """Refuse a state folder on a network file system, where a ledger may lose what it acknowledged."""
-    kind = file_system_of(state, Path("/proc/self/mounts").read_text())
-    if kind.startswith(_NETWORK):
-        raise ConfigError(
-            "node.toml",
-            [f"[node]: state lies on a {kind} file system; the ledger must not lose anything and needs a local disk"],
-            code="NETWORK_DISK",
-        )
-
-
-def file_system_of(path: Path, mounts: str) -> str:
-    """Kind of the file system that a path lies on, from the text of /proc/mounts."""
-    best, kind = -1, ""
-    for line in mounts.splitlines():
-        _, point, found, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
-        if path.is_relative_to(point) and len(point) >= best:
-            best, kind = len(point), found
-    return kind
-
-
 def register(settings: Settings) -> dict[str, RegisteredDataset]:
     """Check every data set; the faults of all of them are raised together."""
     registered: dict[str, RegisteredDataset] = {}
@@ -210,7 +185,7 @@ def check_all(settings: Settings) -> tuple[Keys, dict[str, RegisteredDataset]]:
     faults: list[str] = []
     keys, registered = None, None
     try:
-        check_state_folder(settings.state)
+        check_state_folder(settings.state, "node.toml")
     except FaultyInput as error:
         faults += error.faults
     try:
@@ -237,7 +212,7 @@ def open_node(settings: Settings) -> Node:
         Another agent has the state folder, or the ledger cannot be opened.
     """
     keys, registered = check_all(settings)
-    lock_file = _lock(settings.state)
+    lock_file = lock_folder(settings.state)
     try:
         ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
     except FedstatsError:
@@ -274,7 +249,7 @@ def accept_peer_ledger(settings: Settings, peer: str) -> None:
     if peer == settings.name:
         raise UsageError(f"{peer} is this node itself; the custodians of its peers run this", code="UNKNOWN_NODE")
     settings.roster.node(peer)
-    lock_file = _lock(settings.state)
+    lock_file = lock_folder(settings.state)
     try:
         ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
         with ledger.transaction():
@@ -282,17 +257,6 @@ def accept_peer_ledger(settings: Settings, peer: str) -> None:
         ledger.close()
     finally:
         os.close(lock_file)
-
-
-def _lock(state: Path) -> int:
-    """Hold the state folder for this process; the lock goes with the process, however it ends."""
-    descriptor = os.open(state / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise Failed("another agent runs with this state folder; stop it first", code="ALREADY_RUNNING") from None
-    return descriptor
 
 
 def _cohort_key(state: Path) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedstats.errors import ProtocolRefused
-from node_agent.ledger import GENESIS, Ledger
+from fedstats.ledger import GENESIS, Ledger
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS peer_ledgers (node TEXT PRIMARY KEY, count INTEGER NOT NULL, hash TEXT NOT NULL);

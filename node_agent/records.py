@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from fedstats.documents import decode, encode
 from fedstats.identity.signing import Signed
+from fedstats.ledger import Ledger
 from fedstats.privacy.pass_state import PassState
 from fedstats.wire.messages import PassOrder, Plan
-from node_agent.ledger import Ledger
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL);

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fedstats.arrays import Bools
 from fedstats.dataset import Dataset
 from fedstats.errors import UsageError
-from node_agent.ledger import Ledger
+from fedstats.ledger import Ledger
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS run_people (run TEXT PRIMARY KEY, people TEXT NOT NULL);

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fedstats.errors import ProtocolRefused
-from node_agent.ledger import Ledger
+from fedstats.ledger import Ledger
 
 #: How long a run that nobody finished can be resumed after it was last asked for something.
 KEPT = timedelta(days=30)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedstats.documents import decode, encode
+from fedstats.state_folder import sync_folder
 
 D = TypeVar("D")
 
@@ -64,15 +65,6 @@ def open_secret_files(folder: Path) -> SecretFiles:
     (folder / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG)
     (folder / ".nobackup").touch()
     return SecretFiles(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable: a file that was renamed or removed stays so after a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def run_secret(run: str) -> str:

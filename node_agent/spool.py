@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedstats.errors import Failed
+from fedstats.state_folder import sync_folder
 from node_agent.records import ChunkRecord, Records
-from node_agent.secret_files import sync_folder
 
 _PIECE = 1 << 20
 

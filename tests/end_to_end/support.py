@@ -19,6 +19,7 @@ from typing import Any
 
 import fedstats
 from fedstats.documents import decode
+from fedstats.ledger import verify
 from fedstats.results.associations import Associations
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
@@ -26,7 +27,6 @@ from fedstats.sandbox.folder import Sandbox
 from fedstats.simulate.recipe import Recipe
 from fedstats.simulate.simulation import SimulatedFiles, simulate
 from fedstats.wire.messages import PassOrder
-from node_agent.ledger import verify
 
 COVARIATES = ("age", "sex", "PC1", "PC2")
 TRAIT = "q1"

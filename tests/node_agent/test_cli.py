@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedstats.identity.card import read_card
-from node_agent.ledger import open_ledger
+from fedstats.ledger import open_ledger
 from node_agent.policy import Policy, read_policy
 from tests.node_agent.sites import make_federation
 

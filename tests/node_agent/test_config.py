@@ -10,8 +10,9 @@ from fedstats.errors import ConfigError, Failed
 from fedstats.identity.card import make_card, write_card
 from fedstats.identity.keys import generate_identity, generate_leaf
 from fedstats.identity.roster import sign_roster, write_roster
+from fedstats.state_folder import check_state_folder, file_system_of
 from node_agent.config import is_loopback, read_settings
-from node_agent.node import certificate_warnings, check_all, check_state_folder, file_system_of, open_node
+from node_agent.node import certificate_warnings, check_all, open_node
 from node_agent.policy import Policy
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation
 
@@ -155,10 +156,10 @@ def test_file_system_is_that_of_the_nearest_mount(path: str, kind: str):
 
 
 def test_a_ledger_on_a_network_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("node_agent.node.file_system_of", lambda path, mounts: "nfs4")
+    monkeypatch.setattr("fedstats.state_folder.file_system_of", lambda path, mounts: "nfs4")
 
     with pytest.raises(ConfigError, match=r"nfs4 file system.*local disk"):
-        check_state_folder(tmp_path)
+        check_state_folder(tmp_path, "node.toml")
 
 
 def test_keys_of_somebody_else_are_refused(tmp_path: Path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fedstats.errors import Failed
-from node_agent.ledger import GENESIS, open_ledger, verify
+from fedstats.ledger import GENESIS, open_ledger, verify
 
 
 def ledger_of(path: Path, entries: int):
@@ -119,7 +119,7 @@ def test_a_full_disk_is_one_clear_error_and_the_chain_stays_whole(tmp_path: Path
 _WRITER = """
 import sys
 from pathlib import Path
-from node_agent.ledger import open_ledger
+from fedstats.ledger import open_ledger
 ledger = open_ledger(Path(sys.argv[1]))
 for number in range(100_000):
     ledger.append("noted", {"number": number})

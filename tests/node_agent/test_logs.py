@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
-from node_agent.logs import redact, set_up_logs
+from fedstats.logs import redact, set_up_logs
 from node_agent.work import internal
 
 

@@ -19,10 +19,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from fedstats.errors import FedstatsError
 from fedstats.identity.keys import generate_identity, generate_leaf
 from fedstats.identity.signing import sign
+from fedstats.ledger import verify
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 from fedstats.wire.messages import DescribeOrder
 from node_agent.agent import HANDLERS, STREAMS
-from node_agent.ledger import verify
 from tests.node_agent.driver import Driver, Line, driven, driven_locally, running
 from tests.node_agent.sites import Federation, Site, make_federation
 

@@ -8,8 +8,8 @@ import pytest
 from fedstats.dataset import Dataset
 from fedstats.documents import digest
 from fedstats.errors import ProtocolRefused, UsageError
+from fedstats.ledger import open_ledger
 from node_agent.cohorts import _NoGenotypes
-from node_agent.ledger import open_ledger
 from node_agent.records import TABLES as RECORD_TABLES
 from node_agent.run_people import TABLES, RunPeople, person_tags
 from tests.node_agent.driver import Driver, driven_locally

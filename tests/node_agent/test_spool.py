@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedstats.errors import Failed
-from node_agent.ledger import open_ledger, verify
+from fedstats.ledger import open_ledger, verify
 from node_agent.records import TABLES, Records
 from node_agent.spool import GROUP_BYTES, GROUP_SECONDS, Group, Spool, open_spool
 

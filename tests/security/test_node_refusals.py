@@ -12,6 +12,7 @@ from fedstats.documents import decode, digest
 from fedstats.errors import DisclosureRefused, Failed, FedstatsError, ProtocolRefused, Refused, UsageError
 from fedstats.identity.keys import generate_identity
 from fedstats.identity.signing import sign
+from fedstats.ledger import verify
 from fedstats.study import Study
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -29,7 +30,6 @@ from fedstats.wire.messages import (
 )
 from fedstats.wire.messages import PassStatus as Status
 from node_agent import pass_orders
-from node_agent.ledger import verify
 from node_agent.spool import Spool
 from tests.node_agent.driver import COUNTING, SCANNED, TEST_FLOORS, Driver, driven_locally, texts
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation, node_toml

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from fedstats.errors import Failed, ProtocolRefused
+from fedstats.ledger import verify
 from node_agent.cli import app
 from node_agent.config import read_settings
-from node_agent.ledger import verify
 from node_agent.node import accept_peer_ledger
 from tests.node_agent.driver import Driver, driven_locally
 from tests.node_agent.sites import Federation, Site, make_federation

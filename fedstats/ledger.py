@@ -2,7 +2,7 @@
 
 SQLite on a local disk, write-ahead log, `synchronous=FULL`, one writer. If it cannot be written, nothing leaves.
 Each entry's hash covers the hash before it, so that an entry that was changed, removed or put in shows.
-What the agent must remember to answer again with the same bytes lies in the same file (see `records`) and is written
+What the agent must remember to answer again with the same bytes lies in tables of the same file and is written
 in the same transaction as its entry.
 """
 
@@ -211,5 +211,5 @@ def _unwritable(error: sqlite3.Error) -> Failed:
     return Failed(
         f"the ledger cannot be written ({error}); nothing was sent",
         code="LEDGER_UNWRITABLE",
-        hint="Make room on the disk of the node's state folder, then ask again.",
+        hint="Make room on the disk of the state folder, then ask again.",
     )

@@ -1,6 +1,6 @@
 """Logs: JSON lines in the state folder, lines for people on stderr; never arrays, identifiers or data.
 
-What leaves the node's machine is none of this: peers see codes and incidents only.
+What leaves the machine is none of this: peers see codes and incidents only.
 Fields that could hold data are cut down on their way into either log.
 """
 
@@ -34,8 +34,11 @@ def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def set_up_logs(state: Path | None, node: str, people: TextIO | None = None) -> None:
-    """Send events to `people` (stderr unless given) and, where there is a state folder, to its agent.log."""
+def set_up_logs(state: Path | None, name: str, people: TextIO | None = None, *, role: str = "node") -> None:
+    """Send events to `people` (stderr unless given) and, where there is a state folder, to its agent.log.
+
+    Every event says under `role` the name of the party.
+    """
     shared: list[Any] = [  # Any: structlog's processors
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -52,7 +55,7 @@ def set_up_logs(state: Path | None, node: str, people: TextIO | None = None) -> 
     if state is not None:
         root.handlers.append(_file(state / "agent.log"))
     root.setLevel(logging.INFO)
-    structlog.contextvars.bind_contextvars(node=node)
+    structlog.contextvars.bind_contextvars(**{role: name})
 
 
 def _for_people(stream: TextIO) -> logging.Handler:
