@@ -1,5 +1,6 @@
 """Reading a configuration file so that all its faults are listed at once, whoever owns it."""
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -37,6 +38,25 @@ class Reading:
             self.faults.append(f"{where}: {key}: there is no file {table[key]!r}")
             return None
         return found
+
+    def address(self, table: Mapping[str, Any], key: str, where: str) -> tuple[str, int]:
+        """Host and port, as in 127.0.0.1:7401; a fault where they are none."""
+        text = self.text(table, key, where)
+        host, _, port = text.rpartition(":")
+        if not text:
+            return "", 0
+        if not host or not port.isdecimal() or int(port) > 65535:
+            self.faults.append(f"{where}: {key}: {text!r} is not an address and a port, as in 127.0.0.1:7401")
+            return "", 0
+        return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_toml(path: Path) -> dict[str, Any]:

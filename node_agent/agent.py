@@ -10,12 +10,13 @@ from typing import TypeVar
 
 from fedstats.errors import FedstatsError, Refused
 from fedstats.identity.signing import Signed
+from fedstats.serving.incidents import internal, stopping
+from fedstats.serving.orders import request_digest
 from fedstats.wire.messages import BlobOrder, BlobStored
 from node_agent import catalogue, finishing, pass_work, passes, runs
-from node_agent.answers import opened, request_digest
+from node_agent.answers import opened
 from node_agent.blob_folder import check_announced
 from node_agent.node import Node
-from node_agent.work import internal, stopping
 
 V = TypeVar("V")
 Handler = Callable[[Node, Signed], Signed]
@@ -47,6 +48,11 @@ class Agent:
     """A node that answers; may be called from many threads."""
 
     node: Node
+
+    @property
+    def name(self) -> str:
+        """The name in the roster."""
+        return self.node.name
 
     def call(self, method: str, order: Signed) -> Signed:
         """The signed answer to a signed order.

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fedstats.errors import ProtocolRefused
-from fedstats.identity.signing import Signed, open_signed
+from fedstats.identity.signing import Signed
+from fedstats.serving.orders import opened_order, request_digest
 from node_agent.node import Node
 
 D = TypeVar("D")
@@ -13,22 +14,12 @@ D = TypeVar("D")
 
 def opened(node: Node, signed: Signed, kind: type[D]) -> D:
     """The order of a message that a permitted coordinator signed."""
-    if signed.signer not in node.keys.coordinators:
-        raise ProtocolRefused(
-            f"the message is signed by {signed.signer[:16]}..., who may not ask here; nothing was sent.",
-            code="WRONG_SIGNER",
-        )
-    return open_signed(signed, kind.__name__, kind, signed.signer)
+    return opened_order(signed, kind, node.keys.coordinators)
 
 
 def coordinator_name(node: Node, signed: Signed) -> str:
     """Who signed, as the roster calls them."""
     return node.keys.coordinators[signed.signer].name
-
-
-def request_digest(signed: Signed) -> str:
-    """SHA-256, in hexadecimal, of the exact bytes of an order."""
-    return hashlib.sha256(signed.body).hexdigest()
 
 
 def stored_answer(node: Node, key: str, signed: Signed) -> Signed | None:

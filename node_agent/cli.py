@@ -79,11 +79,11 @@ def card(
 ) -> None:
     """Write NAME.card, signed: hand it to the coordinators."""
     from fedstats.identity.party_keys import renew_leaf
-    from node_agent.keys_folder import INIT, key_files, node_folder, write_own_card
+    from node_agent.keys_folder import CUSTODIAN, write_own_card
 
-    folder = node_folder(folder)
+    folder = CUSTODIAN.folder(folder)
     if renew:
-        renew_leaf(key_files(folder), INIT)
+        renew_leaf(CUSTODIAN.key_files(folder), CUSTODIAN.init)
     own, path = write_own_card(folder)
     _say(f"wrote {path}: {_described(own)}")
     if renew:
@@ -101,9 +101,9 @@ def trust(
 ) -> None:
     """Verify cards of coordinators; keep them beside roster.toml."""
     from fedstats.identity.party_keys import keep_cards
-    from node_agent.keys_folder import node_folder
+    from node_agent.keys_folder import CUSTODIAN
 
-    for kept in keep_cards(cards, node_folder(folder)):
+    for kept in keep_cards(cards, CUSTODIAN.folder(folder)):
         _say(f"{kept.role} {kept.name}: {_described(kept)}")
     _say("Compare each identity with its owner, by telephone, before you sign a roster that has it.")
     _say("An agent that runs reads its cards when it is started again.")
@@ -123,9 +123,9 @@ def sign(
 ) -> None:
     """Add the node's signature to a roster; show what is signed."""
     from fedstats.identity.drafting import described
-    from node_agent.keys_folder import sign as add
+    from node_agent.keys_folder import CUSTODIAN
 
-    for line in described(add(roster, folder)):
+    for line in described(CUSTODIAN.sign(roster, folder)):
         _say(line)
     _say("Compare the fingerprint with the other parties, by telephone, before you pass the file on.")
 
@@ -142,7 +142,7 @@ def _say(text: str) -> None:
 def check_config(file: ConfigFile) -> None:
     """Check all that serve would check; list all faults at once."""
     from node_agent.config import read_settings
-    from node_agent.node import certificate_warnings, check_all
+    from node_agent.node import check_all, keys_warnings
 
     settings = read_settings(file)
     keys, registered = check_all(settings)
@@ -150,7 +150,7 @@ def check_config(file: ConfigFile) -> None:
         _out.print(f"data set {name}: {dataset.people} people, {dataset.variants} variants")
         for warning in dataset.warnings:
             _out.print(f"  warning: {escape(warning)}")
-    for warning in certificate_warnings(keys, datetime.now(UTC)):
+    for warning in keys_warnings(keys, datetime.now(UTC)):
         _out.print(f"warning: {escape(warning)}")
     if not settings.policy.analyses:
         _out.print("warning: [policy] analyses allows nothing, so every plan will be refused")

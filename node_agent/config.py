@@ -25,14 +25,13 @@ Relative paths are relative to the file that names them. Below `state` lie
     secrets/, spool/, blobs/
 """
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedstats.config_reading import Reading, load_toml
+from fedstats.config_reading import Reading, is_loopback, load_toml
 from fedstats.errors import ConfigError
 from fedstats.identity.checks import is_hex, key_faults, name_faults, repeated
 from fedstats.identity.roster import Roster, read_roster
@@ -107,7 +106,7 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     reading.faults += key_faults(table, ("node", "dataset", "policy"), ("node", "dataset", "policy"), path.name)
     node = _table(reading, table.get("node", {}), "[node]")
     policy, policy_faults = read_policy(_table(reading, table.get("policy", {}), "[policy]"))
-    host, port = _listen(reading, node)
+    host, port = reading.address(node, "listen", "[node]")
     roster_path = reading.file(node, "roster", "[node]")
     roster = _roster(reading, roster_path)
     datasets = _datasets(reading, table.get("dataset", []))
@@ -135,26 +134,6 @@ def _node_faults(reading: Reading, node: Mapping[str, Any]) -> None:
     reading.faults += key_faults(node, _NODE, _NODE_NEEDED, "[node]")
     if "name" in node:
         reading.faults += name_faults(node["name"], "[node]")
-
-
-def _listen(reading: Reading, node: Mapping[str, Any]) -> tuple[str, int]:
-    """Host and port; a fault where they are none."""
-    text = reading.text(node, "listen", "[node]")
-    host, _, port = text.rpartition(":")
-    if not text:
-        return "", 0
-    if not host or not port.isdecimal() or int(port) > 65535:
-        reading.faults.append(f"[node]: listen: {text!r} is not an address and a port, as in 127.0.0.1:7401")
-        return "", 0
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _roster(reading: Reading, path: Path | None) -> Roster | None:

@@ -1,18 +1,13 @@
-"""What a custodian makes and hands out: keys that stay where they were made, a card, a signature of the roster."""
+"""The folder of a node as its custodian makes it: keys that stay where they were made, a card, a node.toml."""
 
-import tomllib
 from pathlib import Path
 
-from fedstats.errors import ConfigError, UsageError
 from fedstats.identity.card import Card, write_card
-from fedstats.identity.drafting import sign_in_place
-from fedstats.identity.keys import load_identity
-from fedstats.identity.party_keys import KeyFiles, make_keys, node_keys, own_card
-from fedstats.identity.roster import Roster
+from fedstats.identity.custodian import Custodian
+from fedstats.identity.party_keys import make_keys, own_card
 from node_agent.policy import ANALYSES, Policy
 
-#: The command that makes a node's keys.
-INIT = "fedstats-node init"
+CUSTODIAN = Custodian(role="node", config="node.toml", init="fedstats-node init")
 
 _NODE_TOML = """\
 # Settings of a fedstats node agent. Check them with: fedstats-node check-config node.toml
@@ -61,7 +56,7 @@ _WHY = {
 
 def init(folder: Path, name: str) -> list[Path]:
     """Make identity and TLS leaf of a node where they stay, and a node.toml to fill in; returns what was made."""
-    files = key_files(folder)
+    files = CUSTODIAN.key_files(folder)
     make_keys(files, name)
     made = list(files.all)
     config = folder / "node.toml"
@@ -82,54 +77,9 @@ def _defaults() -> str:
     return "\n".join(lines)
 
 
-def node_folder(place: Path) -> Path:
-    """The folder of a node, of which a file may have been named, as in `site/node.toml`."""
-    return place.parent if place.is_file() else place
-
-
-def key_files(folder: Path) -> KeyFiles:
-    """Where the keys of the node in a folder lie: in the state folder that its node.toml names, else in state/.
-
-    Raises
-    ------
-    ConfigError
-        node.toml is not TOML; other faults of it do not matter here.
-    """
-    config = folder / "node.toml"
-    state = "state"
-    if config.is_file():
-        try:
-            node = tomllib.loads(config.read_text(encoding="utf-8")).get("node")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(config.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
-        named = node.get("state") if isinstance(node, dict) else None
-        state = named if isinstance(named, str) and named.strip() else state
-    return node_keys(folder / state)
-
-
 def write_own_card(folder: Path) -> tuple[Card, Path]:
     """Write NAME.card of the node in a folder; the card and where it lies."""
-    card = own_card(key_files(folder), "node", INIT)
+    card = own_card(CUSTODIAN.key_files(folder), CUSTODIAN.role, CUSTODIAN.init)
     path = folder / f"{card.name}.card"
     write_card(card, path)
     return card, path
-
-
-def sign(roster: Path, folder: Path | None) -> Roster:
-    """Add the node's signature to a roster file, and return what is signed.
-
-    Parameters
-    ----------
-    roster
-        The file, which is written in its place.
-    folder
-        Of the node; where none is named, the current one, or else the roster's, whichever has keys.
-    """
-    places = [node_folder(folder)] if folder is not None else [Path(), roster.parent]
-    found = next((place for place in places if key_files(place).identity.is_file()), None)
-    if found is None:
-        looked = " nor in ".join(f"{key_files(place).identity.parent}/" for place in dict.fromkeys(places))
-        raise UsageError(
-            f"there is no identity.key in {looked}", code="NO_KEYS", hint="Name the node's folder: --folder DIR."
-        )
-    return sign_in_place(roster, load_identity(key_files(found).identity), roster.parent, found)

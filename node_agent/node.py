@@ -3,13 +3,15 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from fedstats.crash import CrashPoint, crash_points
 from fedstats.errors import ConfigError, FaultyInput, FedstatsError, UsageError
-from fedstats.identity.card import Card, read_card
-from fedstats.identity.keys import Identity, Leaf, load_identity, load_leaf, write_secret
+from fedstats.identity.card import Card
+from fedstats.identity.keys import Identity, Leaf, write_secret
+from fedstats.identity.party_keys import node_keys
+from fedstats.identity.permitted import certificate_warnings, coordinator_cards, own_keys
 from fedstats.identity.roster import Roster, roster_digest
 from fedstats.identity.signing import Signed, sign
 from fedstats.ledger import Ledger, open_ledger
@@ -32,9 +34,6 @@ from node_agent.spool import Spool, open_spool
 from node_agent.work import Workers
 
 ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES
-
-#: From when on the custodian is told that a certificate ends.
-RENEW_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -104,62 +103,21 @@ def read_keys(settings: Settings) -> Keys:
     ConfigError
         With every fault: keys that are not the roster's, no card of a coordinator that may ask.
     """
-    faults: list[str] = []
-    identity = leaf = None
-    try:
-        identity = load_identity(settings.identity_key)
-        leaf = load_leaf(settings.tls_key, settings.tls_certificate)
-    except OSError as error:
-        faults.append(f"keys: {Path(str(error.filename)).name} is not in the state folder; run 'fedstats-node init'")
-    except UsageError as error:
-        faults.append(f"keys: {error.message}")
     mine = settings.roster.node(settings.name).identity
-    if identity is not None and identity.public_hex != mine:
-        faults.append(f"keys: identity.key is not the identity that the roster has for {settings.name}")
-    coordinators, card_faults = _coordinators(settings)
+    files = node_keys(settings.state)
+    own, faults = own_keys(files, mine, settings.name, "fedstats-node init")
+    coordinators, card_faults = coordinator_cards(
+        settings.roster, settings.policy.coordinators, settings.cards, "fedstats-node trust"
+    )
     faults += card_faults
-    if faults or identity is None or leaf is None:
+    if faults or own is None:
         raise ConfigError("the state folder", faults, code="BAD_KEYS")
-    return Keys(identity, leaf, coordinators)
+    return Keys(*own, coordinators)
 
 
-def _coordinators(settings: Settings) -> tuple[dict[str, Card], list[str]]:
-    """Cards of permitted coordinators by identity, and what is wrong with them."""
-    found: dict[str, Card] = {}
-    faults = []
-    for one in settings.roster.content.coordinators:
-        if settings.policy.coordinators and one.name not in settings.policy.coordinators:
-            continue
-        path = settings.cards / f"{one.name}.card"
-        if not path.is_file():
-            continue
-        try:
-            card = read_card(path)
-        except FaultyInput as error:
-            faults += [f"{path.name}: {fault}" for fault in error.faults]
-            continue
-        if card.identity != one.identity or card.role != "coordinator":
-            faults.append(f"{path.name}: it is not the card of the coordinator that the roster names")
-        found[one.identity] = card
-    if not found and not faults:
-        faults.append("no coordinator's card lies beside the roster: nobody could connect; use 'fedstats-node trust'")
-    return found, faults
-
-
-def certificate_warnings(keys: Keys, now: datetime) -> list[str]:
+def keys_warnings(keys: Keys, now: datetime) -> list[str]:
     """Certificates of this node and its coordinators that are not valid now, or not for long."""
-    leaves = {"this node's": keys.leaf.certificate}
-    leaves |= {f"coordinator {card.name}'s": card.leaf for card in keys.coordinators.values()}
-    found = []
-    for whose, leaf in leaves.items():
-        last = f"{leaf.not_valid_after_utc:%Y-%m-%d}"
-        if now > leaf.not_valid_after_utc:
-            found.append(f"{whose} certificate is expired since {last}: no connection can be made")
-        elif now < leaf.not_valid_before_utc:
-            found.append(f"{whose} certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
-        elif now > leaf.not_valid_after_utc - RENEW_BEFORE:
-            found.append(f"{whose} certificate expires on {last}; renew it with 'fedstats-node card --renew'")
-    return found
+    return certificate_warnings(keys.leaf, keys.coordinators.values(), now, renew="fedstats-node card --renew")
 
 
 def register(settings: Settings) -> dict[str, RegisteredDataset]:

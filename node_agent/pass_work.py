@@ -11,6 +11,7 @@ from fedstats.privacy.masking_node import masks_when_all_ready
 from fedstats.privacy.messages import PassContext, ReadySecret
 from fedstats.privacy.pass_state import PassState
 from fedstats.privacy.plain import Plain
+from fedstats.serving.incidents import stopping
 from fedstats.wire.messages import FetchOrder, PassStatus, StatusOrder
 from fedstats.wire.passes import members, pass_context, plain_transcript
 from node_agent.answers import opened
@@ -23,7 +24,6 @@ from node_agent.policy import refused
 from node_agent.records import signed_from_text
 from node_agent.secret_files import ready_secret
 from node_agent.spool import Group
-from node_agent.work import stopping
 
 #: How long one wait for words lasts before the state is looked at again.
 WAIT_SECONDS = 0.5

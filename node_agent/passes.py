@@ -19,6 +19,7 @@ from fedstats.privacy.masking_node import (
 )
 from fedstats.privacy.messages import PassKeys, PassSecret, ReadySecret, RunSecret
 from fedstats.privacy.pass_state import PassEvent, PassState, advance
+from fedstats.serving.orders import request_digest
 from fedstats.wire.messages import (
     AbandonOrder,
     Accepted,
@@ -31,7 +32,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
 )
 from fedstats.wire.passes import members, pass_context
-from node_agent.answers import answer_once, opened, request_digest
+from node_agent.answers import answer_once, opened
 from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass

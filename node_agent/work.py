@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
-from uuid import uuid4
 
 import structlog
 
-from fedstats.errors import Failed, FedstatsError, NodeUnreachable
+from fedstats.errors import FedstatsError
+from fedstats.serving.incidents import internal, stopping
 
 V = TypeVar("V")
 
@@ -21,11 +21,6 @@ V = TypeVar("V")
 PASSES_AT_ONCE = 4
 
 _log = structlog.get_logger("work")
-
-
-def stopping() -> NodeUnreachable:
-    """What is answered while the agent ends."""
-    return NodeUnreachable("this node is shutting down; ask again when it is back", code="STOPPING")
 
 
 @dataclass
@@ -116,22 +111,3 @@ class Workers:
             if failed is not None:
                 self._failed[pass_id] = failed
             self.changed.notify_all()
-
-
-class Incident(Failed):
-    """An error that nobody expected; `incident` finds it in the local log."""
-
-    def __init__(self, incident: str) -> None:
-        super().__init__(
-            f"an error that was not expected (incident {incident}); nothing of it was sent",
-            code="INTERNAL",
-            hint="The custodian finds it under that incident in the agent's log.",
-        )
-        self.incident = incident
-
-
-def internal(error: Exception) -> FedstatsError:
-    """What is said of an error that nobody expected: an incident, which only the local log explains."""
-    incident = uuid4().hex[:12]
-    _log.error("incident", incident=incident, exc_info=error)
-    return Incident(incident)

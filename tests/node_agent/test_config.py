@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from fedstats.config_reading import is_loopback
 from fedstats.errors import ConfigError, Failed
 from fedstats.identity.card import make_card, write_card
 from fedstats.identity.keys import generate_identity, generate_leaf
 from fedstats.identity.roster import sign_roster, write_roster
 from fedstats.state_folder import check_state_folder, file_system_of
-from node_agent.config import is_loopback, read_settings
-from node_agent.node import certificate_warnings, check_all, open_node
+from node_agent.config import read_settings
+from node_agent.node import check_all, keys_warnings, open_node
 from node_agent.policy import Policy
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation
 
@@ -209,7 +210,7 @@ def test_certificates_that_end_are_said(tmp_path: Path, days: int, warning: str 
     site = make_federation(tmp_path).site("FI")
     keys, _ = check_all(read_settings(site.config, {}))
 
-    found = certificate_warnings(keys, datetime.now(UTC) + timedelta(days=days))
+    found = keys_warnings(keys, datetime.now(UTC) + timedelta(days=days))
 
     assert [text.startswith(warning or "") for text in found] == ([True, False] if warning else [])
 

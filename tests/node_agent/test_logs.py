@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from fedstats.logs import redact, set_up_logs
-from node_agent.work import internal
+from fedstats.serving.incidents import internal
 
 
 @pytest.fixture

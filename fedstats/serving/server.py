@@ -1,0 +1,232 @@
+"""An agent behind gRPC: mutual TLS, one short method a call, errors as status and document.
+
+A refused certificate never gets here; a message that a coordinator of the roster did not sign ends in the agent.
+Nothing waits on the event loop: handlers run in threads.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from fedstats.errors import FedstatsError, NodeUnreachable, ProtocolRefused, Refused, UsageError
+from fedstats.identity.card import Card
+from fedstats.identity.keys import Leaf
+from fedstats.identity.signing import Signed
+from fedstats.wire.envelope import ERROR_KEY, checked, error_to_bytes, from_wire, pieces, to_wire
+from fedstats.wire.generated.fedstats.v1 import node_pb2
+
+V = TypeVar("V")
+Context: TypeAlias = Any  # grpc.aio.ServicerContext; grpc ships no types
+
+#: Calls served at once; more are refused at once, and callers come again.
+MOST_CALLS = 64
+#: Pings a minute apart keep a connection open through firewalls; those more often than this are refused.
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+    ("grpc.so_reuseport", 0),
+)
+
+_log = structlog.get_logger("service")
+_STATUS: tuple[tuple[type[FedstatsError], grpc.StatusCode], ...] = (
+    (UsageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (Refused, grpc.StatusCode.FAILED_PRECONDITION),
+    (NodeUnreachable, grpc.StatusCode.UNAVAILABLE),
+)
+_STATUS_OF_CODE = {
+    "CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
+    "WRONG_SIGNER": grpc.StatusCode.PERMISSION_DENIED,
+    "BAD_SIGNATURE": grpc.StatusCode.PERMISSION_DENIED,
+    "MALFORMED": grpc.StatusCode.INVALID_ARGUMENT,
+    "LEDGER_UNWRITABLE": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "SPOOL_UNWRITABLE": grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+def status_of(error: FedstatsError) -> grpc.StatusCode:
+    """The gRPC status under which an error travels; the document beside it says the rest."""
+    by_class = next((status for kind, status in _STATUS if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+    return _STATUS_OF_CODE.get(error.code, by_class)
+
+
+class Announced(Protocol):
+    """An order that goes before a run of bytes."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes follow."""
+        ...
+
+
+class Answering(Protocol):
+    """An agent without a network: one signed order in, one signed answer or a run of bytes out."""
+
+    @property
+    def name(self) -> str:
+        """The name in the roster."""
+        ...
+
+    def call(self, method: str, order: Signed) -> Signed:
+        """The signed answer to a signed order."""
+        ...
+
+    def announced(self, order: Signed) -> Announced:
+        """The announcement of a run of bytes, before they are taken in."""
+        ...
+
+    def put(self, order: Signed, data: bytes) -> Signed:
+        """The signed answer to an announced run of bytes."""
+        ...
+
+    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
+        """The offset that an order asks for, and the bytes from there on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Runs handlers of an agent in threads and turns their errors into answers."""
+
+    agent: Answering
+    pool: ThreadPoolExecutor
+
+    async def run(self, context: Context, action: Callable[[], V]) -> V:
+        """The result of an action, or the end of the call."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, action)
+        except FedstatsError as error:
+            await self.refuse(context, error)
+
+    async def refuse(self, context: Context, error: FedstatsError) -> NoReturn:
+        """End a call with what may be said of an error."""
+        _log.info("call.refused", kind=type(error).__name__, code=error.code, message=error.message)
+        document = error_to_bytes(error, self.agent.name, getattr(error, "incident", ""))
+        await context.abort(status_of(error), error.code, ((ERROR_KEY, document),))
+        raise AssertionError("abort always raises")
+
+
+def servicer(base: type, caller: Caller, calls: Collection[str], streams: Collection[str]) -> Any:  # Any: as gRPC's
+    """The generated base class with every method: `calls`, `streams`, and Put; all of a kind are alike."""
+    methods: dict[str, object] = {name: _answering(caller, name) for name in calls}
+    methods |= {name: _streaming(caller, name) for name in streams}
+    return type("Servicer", (base,), {**methods, "Put": _taking_in(caller)})()
+
+
+def _answering(caller: Caller, method: str) -> Callable[..., object]:
+    async def answer(_self: object, request: node_pb2.Signed, context: Context) -> node_pb2.Signed:
+        found = await caller.run(context, lambda: caller.agent.call(method, from_wire(request)))
+        return to_wire(found)
+
+    return answer
+
+
+def _streaming(caller: Caller, method: str) -> Callable[..., object]:
+    async def stream(_self: object, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:
+        first, data = await caller.run(context, lambda: caller.agent.fetch(method, from_wire(request)))
+        parts: Iterator[node_pb2.Piece] = pieces(data, first)
+        while (piece := await caller.run(context, lambda: next(parts, None))) is not None:
+            yield piece
+
+    return stream
+
+
+def _taking_in(caller: Caller) -> Callable[..., object]:
+    async def put(_self: object, parcels: AsyncIterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
+        try:
+            order, data = await _parcel(caller, parcels, context)
+        except FedstatsError as error:
+            await caller.refuse(context, error)
+        return to_wire(await caller.run(context, lambda: caller.agent.put(order, data)))
+
+    return put
+
+
+async def _parcel(caller: Caller, parcels: AsyncIterator[node_pb2.Parcel], context: Context) -> tuple[Signed, bytes]:
+    """An order, then the pieces of the run of bytes that it announces."""
+    first = await anext(aiter(parcels), None)
+    if first is None or first.WhichOneof("content") != "order":
+        raise ProtocolRefused("a blob came without its order", code="MALFORMED")
+    order = from_wire(first.order)
+    announced = await caller.run(context, lambda: caller.agent.announced(order))
+    data = bytearray()
+    async for parcel in parcels:
+        data += checked(parcel.piece, len(data))
+        if len(data) > announced.length:
+            raise ProtocolRefused("a blob is longer than announced", code="DAMAGED_BLOB")
+    return order, bytes(data)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started server, the port that it listens on, and its health."""
+
+    server: grpc.aio.Server
+    service: str
+    port: int
+    health: health.aio.HealthServicer
+    pool: ThreadPoolExecutor
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say whether the agent is ready, for the whole server and for the service by name."""
+        known = health_pb2.HealthCheckResponse
+        state = known.SERVING if serving else known.NOT_SERVING
+        for service in ("", self.service):
+            await self.health.set(service, state)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuse new calls, let those at hand end, then close."""
+        await self.server.stop(grace_seconds)
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served: an agent, and the generated code of its service.
+
+    Attributes
+    ----------
+    name
+        Full name of the service, under which its health is asked for.
+    base, add
+        Generated class of its methods, and the function that adds such a one to a server.
+    calls, streams
+        Methods with one answer, and those with a run of bytes.
+    """
+
+    agent: Answering
+    name: str
+    base: type
+    add: Callable[[Any, Any], None]
+    calls: Collection[str]
+    streams: Collection[str]
+
+
+async def listen(service: Service, host: str, port: int, credentials: grpc.ServerCredentials) -> Server:
+    """Listen on an address; not ready yet."""
+    pool = ThreadPoolExecutor(MOST_CALLS, "call")
+    server = grpc.aio.server(maximum_concurrent_rpcs=MOST_CALLS, options=KEEPALIVE)
+    service.add(servicer(service.base, Caller(service.agent, pool), service.calls, service.streams), server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    bound = server.add_secure_port(address, credentials)
+    started = Server(server, service.name, bound, health_servicer, pool)
+    await started.set_serving(serving=False)
+    await server.start()
+    return started
+
+
+def mutual_tls(leaf: Leaf, permitted: Iterable[Card]) -> grpc.ServerCredentials:
+    """Mutual TLS: the agent's leaf, and as roots the pinned leaves of those that may ask, nobody else."""
+    pinned = "".join(card.certificate for card in permitted).encode("ascii")
+    return grpc.ssl_server_credentials(
+        [(leaf.private_pem, leaf.certificate_pem)], root_certificates=pinned, require_client_auth=True
+    )
