@@ -1,5 +1,7 @@
 """The quantile-quantile plot of −log10 P, drawn from a summary."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from fedstats.kernels.incomplete_beta import quantile
@@ -35,7 +37,7 @@ def qq_chart(summary: Summary, title: str) -> Chart:
     scale = scale_for(highest)
     marks, bend = height_ticks(highest, scale)
     chosen = _spread(len(quantiles.rank))
-    low, high = band(quantiles.variants, quantiles.rank[chosen].astype(np.float64))
+    low, high = _band_of_ranks(quantiles.variants, tuple(quantiles.rank[chosen].tolist()))
     return Chart(
         title,
         _SIZE_INCHES,
@@ -58,6 +60,12 @@ def _spread(points: int) -> np.ndarray:
     """Positions of some of the points, the first ranks, which move most, among them."""
     spaced = np.linspace(0, points - 1, min(points, _BAND_POINTS)).astype(np.int64)
     return np.unique(np.concatenate([np.arange(min(points, 50)), spaced]))
+
+
+@lru_cache(maxsize=8)
+def _band_of_ranks(variants: int, ranks: tuple[int, ...]) -> tuple[Reals, Reals]:
+    """The band at whole ranks; all traits of a scan have the same, and it costs as much as drawing a trait's plots."""
+    return band(variants, np.array(ranks, np.float64))
 
 
 def band(variants: int, ranks: Reals) -> tuple[Reals, Reals]:

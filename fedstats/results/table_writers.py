@@ -1,7 +1,6 @@
 """Streams of Arrow tables to gzipped text and to Parquet, in constant memory and with the same bytes every time."""
 
 import contextlib
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from isal import isal_zlib
 
 from fedstats.errors import Failed
 from fedstats.results.decimal_text import text_of_doubles
@@ -17,7 +17,7 @@ from fedstats.results.files import AtomicFile, OpenFile, open_for_writing
 
 #: Rows are regrouped to this number whatever the caller appends, so that bytes do not depend on the caller's chunks.
 ROWS_PER_BATCH = 65_536
-#: Measured on a result table: level 1 takes a quarter of the time of level 5 and makes a file 10 % larger.
+#: Measured on a result table: a third of the time of zlib at its fastest, and a file 5 % smaller (decision 0009).
 COMPRESSION_LEVEL = 1
 _GZIP_WINDOW = 31  # zlib's way to ask for a gzip header: no name, time 0
 
@@ -58,7 +58,7 @@ class TextTableWriter:
 
     def __init__(self, path: Path, header: Sequence[str], *, open_file: OpenFile = open_for_writing) -> None:
         self._file = AtomicFile(path, open_file=open_file)
-        self._deflate = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        self._deflate = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="deflate")
         self._pending: Future[None] | None = None
         self._hand_over("\t".join(header).encode() + b"\n")
