@@ -23,7 +23,9 @@ NewFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file t
 def draft(
     cards: Annotated[
         list[Path],
-        typer.Argument(metavar="CARD", exists=True, dir_okay=False, help="Cards of all nodes and coordinators."),
+        typer.Argument(
+            metavar="CARD", exists=True, dir_okay=False, help="Cards of all nodes, coordinators, and the key holder."
+        ),
     ],
     federation: Annotated[str, typer.Option(metavar="NAME", help="Name of the federation.")],
     out: NewFile,

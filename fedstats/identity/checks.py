@@ -28,6 +28,18 @@ def identity_faults(identity: object, where: str) -> list[str]:
     return [f"{where}: the identity must be an Ed25519 public key in 64 lower-case hexadecimal digits"]
 
 
+def modulus_faults(modulus: object, where: str, *, smallest_bits: int) -> list[str]:
+    """The fault of a Paillier modulus that is not an odd number of enough bits in lower-case hexadecimal."""
+    if not isinstance(modulus, str) or not _HEX.fullmatch(modulus) or modulus.startswith("0"):
+        return [f"{where}: paillier_modulus must be a number in lower-case hexadecimal"]
+    found = int(modulus, 16)
+    if found % 2 == 0:
+        return [f"{where}: paillier_modulus is even, so it is no product of two large primes"]
+    if found.bit_length() < smallest_bits:
+        return [f"{where}: paillier_modulus has {found.bit_length()} bits; at least {smallest_bits} are needed"]
+    return []
+
+
 def key_faults(table: Mapping[str, object], known: Collection[str], needed: Iterable[str], where: str) -> list[str]:
     """Unknown keys, each with the nearest known one, and missing keys."""
     faults = []

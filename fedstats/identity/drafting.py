@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fedstats.errors import ConfigError, UsageError
-from fedstats.identity.card import Card, read_card
+from fedstats.identity.card import ROLE_WORDS, Card, read_card
 from fedstats.identity.keys import Identity
 from fedstats.identity.roster import (
     Roster,
@@ -30,8 +31,9 @@ class Member:
     role: str
     name: str
     identity: str
-    min_people: int  # 0 for a coordinator
+    min_people: int  # 0 for all but nodes
     signed: bool
+    paillier_modulus: str = ""  # of a key holder
 
 
 def draft_roster(federation: str, cards: Sequence[Card], min_people: Mapping[str, int]) -> Roster:
@@ -42,14 +44,14 @@ def draft_roster(federation: str, cards: Sequence[Card], min_people: Mapping[str
     federation
         Name of the federation.
     cards
-        Of every node and of every coordinator.
+        Of every node, of every coordinator, and of the key holder if there is one.
     min_people
         Fewest people a node answers for, by name; `MIN_PEOPLE` for all others.
 
     Raises
     ------
     UsageError
-        `min_people` names a node of which there is no card.
+        `min_people` names a node of which there is no card; or there are cards of two key holders.
     ConfigError
         Every fault that such a roster would have.
     """
@@ -62,16 +64,34 @@ def draft_roster(federation: str, cards: Sequence[Card], min_people: Mapping[str
     if strangers:
         raise UsageError(f"--min-people names {strangers[0]!r}, and no node's card is of that name", code="NO_CARD")
     coordinators = tuple(RosterCoordinator(card.name, card.identity) for card in cards if card.role == "coordinator")
-    content = RosterContent(federation, nodes, coordinators)
+    holder = _key_holder(cards)
+    content = RosterContent(federation, nodes, coordinators, **holder)
     table = {
         "federation": federation,
         "node": [asdict(node) for node in nodes],
         "coordinator": [asdict(one) for one in coordinators],
     }
-    faults = roster_faults(table)
+    faults = roster_faults(table | holder)
     if faults:
         raise ConfigError("the roster", faults, code="BAD_ROSTER")
     return Roster(content, ())
+
+
+def _key_holder(cards: Sequence[Card]) -> dict[str, Any]:
+    """What a roster says of its key holder; nothing where there is none."""
+    holders = [card for card in cards if card.role == "keyholder"]
+    if len(holders) > 1:
+        names = " and ".join(card.name for card in holders)
+        raise UsageError(f"a federation has one key holder, and these are cards of {names}", code="TWO_KEY_HOLDERS")
+    return {
+        key: value
+        for card in holders
+        for key, value in (
+            ("key_holder", card.identity),
+            ("key_holder_name", card.name),
+            ("paillier_modulus", card.paillier_modulus),
+        )
+    }
 
 
 def sign_in_place(path: Path, identity: Identity, *known: Path) -> Roster:
@@ -110,8 +130,10 @@ def _strangers(roster: Roster, folder: Path) -> list[str]:
         if not path.is_file():
             continue
         card = read_card(path)
-        if (card.identity, card.role) != (member.identity, member.role):
-            faults.append(f"{member.role} {member.name} is not who {path.name} says: ask {member.name} which is right")
+        said = (member.identity, member.role, member.paillier_modulus)
+        if (card.identity, card.role, card.paillier_modulus) != said:
+            who = f"{ROLE_WORDS[member.role]} {member.name}"
+            faults.append(f"{who} is not who {path.name} says: ask {member.name} which is right")
     return faults
 
 
@@ -138,13 +160,15 @@ def merge_rosters(paths: Sequence[Path]) -> Roster:
 
 
 def members(roster: Roster) -> list[Member]:
-    """Every party of a roster, nodes first; the holder of a decryption key, who has no name, is not among them."""
+    """Every party of a roster, nodes first; a key holder without a name is not among them."""
     signed = {each.identity for each in roster.signatures}
     content = roster.content
     nodes = [Member("node", one.name, one.identity, one.min_people, one.identity in signed) for one in content.nodes]
-    return nodes + [
-        Member("coordinator", one.name, one.identity, 0, one.identity in signed) for one in content.coordinators
-    ]
+    others = [Member("coordinator", one.name, one.identity, 0, one.identity in signed) for one in content.coordinators]
+    if content.key_holder_name:
+        holder, modulus = content.key_holder, content.paillier_modulus
+        others.append(Member("keyholder", content.key_holder_name, holder, 0, holder in signed, modulus))
+    return nodes + others
 
 
 def fingerprint(roster: Roster) -> str:
@@ -160,9 +184,18 @@ def described(roster: Roster) -> list[str]:
     lines = [f"federation   {roster.content.federation}"]
     lines += [f"fingerprint  {fingerprint(roster)}"]
     for one in everybody:
-        people = f"from {one.min_people:,} people" if one.role == "node" else "may ask"
         state = "signed" if one.signed else "not signed"
-        lines.append(f"{one.role:<11}  {one.name:<{width}}  {one.identity}  {people}  {state}")
+        role = ROLE_WORDS[one.role]
+        lines.append(f"{role:<11}  {one.name:<{width}}  {one.identity}  {_duty(one)}  {state}")
     missing = [one.name for one in everybody if not one.signed]
     lines.append(f"still to sign: {', '.join(missing)}" if missing else "signed by all")
     return lines
+
+
+def _duty(member: Member) -> str:
+    """What a party is in a roster for."""
+    if member.role == "node":
+        return f"from {member.min_people:,} people"
+    if member.role == "coordinator":
+        return "may ask"
+    return f"opens sums, modulus of {int(member.paillier_modulus, 16).bit_length()} bits"

@@ -60,13 +60,13 @@ def make_keys(files: KeyFiles, name: str) -> None:
     save_leaf(generate_leaf(name), files.tls_key, files.tls_certificate)
 
 
-def own_card(files: KeyFiles, role: str, init: str) -> Card:
+def own_card(files: KeyFiles, role: str, init: str, *, paillier_modulus: str = "") -> Card:
     """The card of the party whose keys these are; its name is the one its certificate is made out to.
 
-    `init` is the command that makes such keys, for whoever has none.
+    `init` is the command that makes such keys, for whoever has none; only a key holder has a modulus.
     """
     leaf = _leaf(files, init)
-    return make_card(load_identity(files.identity), leaf, _name_in(leaf), role=role)
+    return make_card(load_identity(files.identity), leaf, _name_in(leaf), role=role, paillier_modulus=paillier_modulus)
 
 
 def renew_leaf(files: KeyFiles, init: str) -> None:

@@ -4,19 +4,22 @@ A node answers only under the roster that lies beside it, so nobody can add, swa
 The signatures cover the canonical bytes of the content, not the text of the file: comments and order of keys are free.
 """
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedstats.documents import digest, document, encode
+from fedstats.documents import document, encode
 from fedstats.errors import ConfigError, UsageError
 from fedstats.identity.keys import Identity
 from fedstats.identity.roster_faults import roster_faults
 from fedstats.identity.signing import is_signed_by, sign_bytes
 
 KIND = "roster@1"
+_OF_NAMED_KEY_HOLDER = ("key_holder_name", "paillier_modulus")
 
 
 @document
@@ -48,6 +51,8 @@ class RosterContent:
     coordinators: tuple[RosterCoordinator, ...]
     key_holder: str = ""  # identity of the holder of a decryption key, if there is one
     sandbox: bool = False  # a sandbox roster is good on loopback only
+    key_holder_name: str = ""
+    paillier_modulus: str = ""  # of the key holder, hexadecimal
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -92,7 +97,18 @@ def threshold(n_nodes: int) -> int:
 
 def roster_digest(roster: Roster) -> str:
     """SHA-256 of the canonical content, in hexadecimal; signatures do not change it."""
-    return digest(roster.content)
+    return hashlib.sha256(content_bytes(roster.content)).hexdigest()
+
+
+def content_bytes(content: RosterContent) -> bytes:
+    """The canonical bytes that parties sign.
+
+    Fields of a key holder with a name are left out where there is none, so that rosters signed before there were such
+    fields stay as they are.
+    """
+    table = json.loads(encode(content))
+    shown = {key: value for key, value in table.items() if value or key not in _OF_NAMED_KEY_HOLDER}
+    return json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
 def sign_roster(content: RosterContent, identities: Iterable[Identity]) -> Roster:
@@ -109,14 +125,14 @@ def add_signature(roster: Roster, identity: Identity) -> Roster:
     order = roster.content.identities
     if mine not in order:
         raise UsageError(f"the roster has no party with the identity {mine[:16]}...", code="UNKNOWN_IDENTITY")
-    new = RosterSignature(mine, sign_bytes(identity, KIND, encode(roster.content)).hex())
+    new = RosterSignature(mine, sign_bytes(identity, KIND, content_bytes(roster.content)).hex())
     others = [signature for signature in roster.signatures if signature.identity != mine]
     return Roster(roster.content, tuple(sorted([*others, new], key=lambda each: order.index(each.identity))))
 
 
 def bad_signatures(roster: Roster) -> Sequence[str]:
     """Identities whose signature does not fit the content."""
-    body = encode(roster.content)
+    body = content_bytes(roster.content)
     return [
         each.identity
         for each in roster.signatures
@@ -128,7 +144,8 @@ def write_roster(roster: Roster, path: Path) -> None:
     """Write roster.toml; the file appears whole or not at all."""
     content = roster.content
     lines = [f'federation = "{content.federation}"', f"sandbox = {str(content.sandbox).lower()}"]
-    lines += [f'key_holder = "{content.key_holder}"'] * bool(content.key_holder)
+    holder = ("key_holder", *_OF_NAMED_KEY_HOLDER)
+    lines += [f'{key} = "{value}"' for key in holder if (value := getattr(content, key))]
     for node in content.nodes:
         lines += ["", "[[node]]", f'name = "{node.name}"', f'identity = "{node.identity}"']
         lines += [f"min_people = {node.min_people}"]
@@ -185,6 +202,8 @@ def _build(table: dict[str, Any]) -> Roster:
         coordinators=tuple(RosterCoordinator(**one) for one in table["coordinator"]),
         key_holder=table.get("key_holder", ""),
         sandbox=table.get("sandbox", False),
+        key_holder_name=table.get("key_holder_name", ""),
+        paillier_modulus=table.get("paillier_modulus", ""),
     )
     return Roster(content, tuple(RosterSignature(**one) for one in table.get("signature", [])))
 
@@ -196,4 +215,5 @@ def _whose(roster: Roster, identity: str) -> str:
     for coordinator in roster.content.coordinators:
         if coordinator.identity == identity:
             return f"coordinator {coordinator.name}"
-    return "the key holder"
+    named = roster.content.key_holder_name
+    return f"key holder {named}" if named else "the key holder"

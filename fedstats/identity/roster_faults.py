@@ -2,11 +2,16 @@
 
 from typing import Any
 
-from fedstats.identity.checks import identity_faults, is_hex, key_faults, name_faults, repeated
+from fedstats.identity.checks import identity_faults, is_hex, key_faults, modulus_faults, name_faults, repeated
 
 MOST_NODES = 20
 
-_TOP = ("federation", "sandbox", "key_holder", "node", "coordinator", "signature")
+#: The shortest modulus of a key holder: about 112 bits of security; a sandbox may do with less, to be quick.
+SMALLEST_MODULUS_BITS = 2048
+SMALLEST_SANDBOX_MODULUS_BITS = 256
+
+_KEY_HOLDER = ("key_holder", "key_holder_name", "paillier_modulus")
+_TOP = ("federation", "sandbox", *_KEY_HOLDER, "node", "coordinator", "signature")
 _NODE = ("name", "identity", "min_people")
 _COORDINATOR = ("name", "identity")
 _SIGNATURE = ("identity", "signature")
@@ -18,8 +23,7 @@ def roster_faults(table: dict[str, Any]) -> list[str]:
     faults += name_faults(table.get("federation", "absent"), "federation")
     if not isinstance(table.get("sandbox", False), bool):
         faults.append("sandbox must be true or false")
-    if "key_holder" in table:
-        faults += identity_faults(table["key_holder"], "key_holder")
+    faults += _key_holder_faults(table)
     nodes, malformed_nodes = _tables(table, "node", _NODE)
     coordinators, malformed_coordinators = _tables(table, "coordinator", _COORDINATOR)
     signatures, malformed_signatures = _tables(table, "signature", _SIGNATURE)
@@ -32,7 +36,20 @@ def roster_faults(table: dict[str, Any]) -> list[str]:
     for number, one in enumerate(signatures, 1):
         faults += _signature_faults(one, f"signature {number}")
     # Members are compared only when each is well formed; otherwise a fault would be listed twice.
-    return faults or _membership_faults(nodes, coordinators, signatures, table.get("key_holder"))
+    return faults or _membership_faults(nodes, coordinators, signatures, table)
+
+
+def _key_holder_faults(table: dict[str, Any]) -> list[str]:
+    """Faults of identity, name and modulus; an identity may stand alone, as it did before there were moduli."""
+    faults = identity_faults(table["key_holder"], "key_holder") if "key_holder" in table else []
+    if set(table) & set(_KEY_HOLDER) not in (set(), {"key_holder"}, set(_KEY_HOLDER)):
+        faults.append(f"{', '.join(_KEY_HOLDER)} stand together")
+    if "key_holder_name" in table:
+        faults += name_faults(table["key_holder_name"], "key_holder_name")
+    if "paillier_modulus" in table:
+        smallest = SMALLEST_SANDBOX_MODULUS_BITS if table.get("sandbox") is True else SMALLEST_MODULUS_BITS
+        faults += modulus_faults(table["paillier_modulus"], "the key holder", smallest_bits=smallest)
+    return faults
 
 
 def _tables(table: dict[str, Any], name: str, keys: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -68,16 +85,17 @@ def _membership_faults(
     nodes: list[dict[str, Any]],
     coordinators: list[dict[str, Any]],
     signatures: list[dict[str, Any]],
-    key_holder: str | None,
+    table: dict[str, Any],
 ) -> list[str]:
     faults = []
+    key_holder, holder_name = table.get("key_holder"), table.get("key_holder_name")
     if not 2 <= len(nodes) <= MOST_NODES:
         faults.append(f"it has {len(nodes)} node{'s' * (len(nodes) != 1)}; a federation has 3 to {MOST_NODES}")
     if not coordinators:
         faults.append("it has no coordinator, so nobody could ask")
     identities = [one["identity"] for one in (*nodes, *coordinators)] + [key_holder] * bool(key_holder)
     signers = [one["identity"] for one in signatures]
-    names = [one["name"] for one in (*nodes, *coordinators)]
+    names = [one["name"] for one in (*nodes, *coordinators)] + [holder_name] * bool(holder_name)
     # Names are compared without case: they become file names, also where 'fi' and 'FI' are one file.
     faults += [f"the name {name!r} occurs twice" for name in repeated(name.lower() for name in names)]
     faults += [f"the identity {one[:16]}... occurs twice" for one in repeated(one for one in identities if one)]

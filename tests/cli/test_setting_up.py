@@ -131,6 +131,44 @@ def test_the_fingerprint_changes_with_the_content_and_not_with_signatures(box: P
     assert fingerprint(draft_roster("demo", cards, {"EE": 101})) != fingerprint(signed)
 
 
+def holders_card(name: str, bits: int = 3072) -> Card:
+    modulus = f"{2 ** (bits - 1) + 1:x}"
+    return make_card(generate_identity(), generate_leaf(name), name, role="keyholder", paillier_modulus=modulus)
+
+
+def test_a_draft_with_a_key_holders_card_shows_its_name_and_the_size_of_its_key(box: Path, fedstats: Command) -> None:
+    write_card(holders_card("VAULT"), box / "VAULT.card")
+    cards = [box / f"{name}.card" for name in (*NODES, "ANALYST", "VAULT")]
+
+    shown = fedstats("roster", "draft", "--federation", "demo", "--out", box / "with.toml", *cards).output
+
+    assert "key holder   VAULT" in shown
+    assert "modulus of 3072 bits" in shown
+    assert "still to sign: FI, EE, NO, ANALYST, VAULT" in shown
+
+
+def test_two_key_holders_are_one_too_many(box: Path) -> None:
+    cards = [read_card(box / f"{name}.card") for name in (*NODES, "ANALYST")]
+
+    with pytest.raises(UsageError, match="one key holder, and these are cards of A and B"):
+        draft_roster("demo", [*cards, holders_card("A"), holders_card("B")], {})
+
+
+def test_a_roster_with_another_modulus_than_the_card_kept_here_is_not_signed(box: Path, fedstats: Command) -> None:
+    cards = [read_card(box / f"{name}.card") for name in (*NODES, "ANALYST")]
+    holder = holders_card("VAULT")
+    write_card(holder, box / "VAULT.card")
+    write_roster(draft_roster("demo", [*cards, holder], {}), box / "good.toml")
+    text = (box / "good.toml").read_text()
+    (box / "other.toml").write_text(text.replace(holder.paillier_modulus, f"{2**3071 + 3:x}"))
+
+    assert fedstats("roster", "sign", box / "good.toml").code == 0
+    ended = fedstats("roster", "sign", box / "other.toml")
+
+    assert ended.code == 2
+    assert "key holder VAULT is not who VAULT.card says" in ended.errors
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

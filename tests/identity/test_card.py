@@ -95,3 +95,51 @@ def test_card_without_a_certificate_or_with_senseless_values_is_refused(tmp_path
         "the certificate is not a TLS leaf in PEM form with a subject alternative name",
         "the signature does not fit",
     ]
+
+
+MODULUS = f"{2**2047 + 1:x}"
+
+
+def holders_card() -> Card:
+    return make_card(generate_identity(), generate_leaf("vault"), "vault", role="keyholder", paillier_modulus=MODULUS)
+
+
+def test_card_of_a_key_holder_has_its_modulus_after_write_and_read(tmp_path: Path) -> None:
+    card = holders_card()
+
+    write_card(card, tmp_path / "vault.card")
+
+    assert read_card(tmp_path / "vault.card") == card
+    assert read_card(tmp_path / "vault.card").paillier_modulus == MODULUS
+
+
+def test_file_of_a_nodes_card_has_no_modulus(tmp_path: Path) -> None:
+    write_card(card_of(), tmp_path / "FI.card")
+
+    assert set(json.loads((tmp_path / "FI.card").read_text())) == {
+        "name",
+        "role",
+        "identity",
+        "certificate",
+        "signature",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"paillier_modulus": f"{2**2047 + 3:x}"}, "signature does not fit"),
+        ({"paillier_modulus": "xyz"}, "must be a number in lower-case hexadecimal"),
+        ({"role": "node"}, "only a key holder has a paillier_modulus"),
+    ],
+)
+def test_changed_card_of_a_key_holder_is_refused(tmp_path: Path, change: dict[str, str], fault: str) -> None:
+    (tmp_path / "vault.card").write_text(json.dumps(vars(holders_card()) | change))
+
+    with pytest.raises(DataError, match=fault):
+        read_card(tmp_path / "vault.card")
+
+
+def test_key_holder_without_a_modulus_gets_no_card() -> None:
+    with pytest.raises(DataError, match="paillier_modulus must be"):
+        make_card(generate_identity(), generate_leaf("vault"), "vault", role="keyholder")

@@ -1,5 +1,8 @@
 """A roster holds when every party in it signed exactly this content."""
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,11 @@ import pytest
 from fedstats.errors import ConfigError, UsageError
 from fedstats.identity.keys import Identity, generate_identity
 from fedstats.identity.roster import (
+    Roster,
     RosterContent,
     RosterCoordinator,
     RosterNode,
+    RosterSignature,
     add_signature,
     read_draft_roster,
     read_roster,
@@ -202,3 +207,83 @@ def test_only_listed_coordinators_may_ask() -> None:
 @pytest.mark.parametrize(("n_nodes", "expected"), [(2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (15, 11), (20, 14)])
 def test_threshold_is_two_thirds_and_one(n_nodes: int, expected: int) -> None:
     assert threshold(n_nodes) == expected  # floor(2 N / 3) + 1, privacy.md 4.2
+
+
+# The key holder
+
+MODULUS = f"{2**2047 + 1:x}"  # odd, of 2,048 bits; no product of primes, which a roster cannot know
+
+
+def with_holder(*, modulus: str = MODULUS, sandbox: bool = False) -> RosterContent:
+    return replace(content(sandbox=sandbox), key_holder_name="vault", paillier_modulus=modulus)
+
+
+def test_roster_with_a_named_key_holder_is_the_same_after_write_and_read(tmp_path: Path) -> None:
+    roster = sign_roster(with_holder(), everybody())
+
+    write_roster(roster, tmp_path / "roster.toml")
+
+    assert read_roster(tmp_path / "roster.toml") == roster
+
+
+def test_signatures_made_before_key_holders_had_moduli_still_fit(tmp_path: Path) -> None:
+    # The bytes that parties signed then, written down without this version's functions.
+    before = {
+        "federation": "nordic",
+        "nodes": [{"name": n, "identity": PARTIES[n].public_hex, "min_people": 100} for n in ("FI", "EE", "SE")],
+        "coordinators": [{"name": "desk", "identity": PARTIES["desk"].public_hex}],
+        "key_holder": PARTIES["holder"].public_hex,
+        "sandbox": False,
+    }
+    body = json.dumps(before, sort_keys=True, separators=(",", ":")).encode()
+    framed = b"".join(len(part).to_bytes(8, "big") + part for part in (b"fedstats/v1", b"roster@1", body))
+    signatures = tuple(RosterSignature(one.public_hex, one.private.sign(framed).hex()) for one in everybody())
+    write_roster(Roster(content(), signatures), tmp_path / "roster.toml")
+
+    roster = read_roster(tmp_path / "roster.toml")
+
+    assert roster.content == content()
+    assert roster_digest(roster) == hashlib.sha256(body).hexdigest()
+
+
+def test_another_modulus_breaks_every_signature(tmp_path: Path) -> None:
+    write_roster(sign_roster(with_holder(), everybody()), tmp_path / "roster.toml")
+
+    listed = faults_after(tmp_path / "roster.toml", MODULUS, f"{2**2047 + 3:x}")
+
+    assert listed.count("does not fit the content") == len(PARTIES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('key_holder_name = "vault"\n', "", "key_holder, key_holder_name, paillier_modulus stand together"),
+        (f'paillier_modulus = "{MODULUS}"\n', "", "key_holder, key_holder_name, paillier_modulus stand together"),
+        (MODULUS, "12g", "paillier_modulus must be a number in lower-case hexadecimal"),
+        (MODULUS, f"{2**2047 + 2:x}", "paillier_modulus is even"),
+        (MODULUS, f"{2**2047 - 1:x}", "paillier_modulus has 2047 bits; at least 2048 are needed"),
+        ('"vault"', '"FI"', "the name 'fi' occurs twice"),
+        ('"vault"', '"the vault"', "the name 'the vault' must be"),
+    ],
+)
+def test_each_fault_of_a_key_holder_is_named(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    write_roster(sign_roster(with_holder(), everybody()), tmp_path / "roster.toml")
+
+    assert fault in faults_after(tmp_path / "roster.toml", old, new)
+
+
+def test_a_short_modulus_is_good_in_a_sandbox_only(tmp_path: Path) -> None:
+    short = f"{2**511 + 1:x}"
+    write_roster(sign_roster(with_holder(modulus=short, sandbox=True), everybody()), tmp_path / "sandbox.toml")
+    write_roster(sign_roster(with_holder(modulus=short), everybody()), tmp_path / "roster.toml")
+
+    assert read_roster(tmp_path / "sandbox.toml").content.paillier_modulus == short
+    with pytest.raises(ConfigError, match="at least 2048 are needed"):
+        read_roster(tmp_path / "roster.toml")
+
+
+def test_missing_signature_of_a_key_holder_says_its_name(tmp_path: Path) -> None:
+    write_roster(sign_roster(with_holder(), everybody()[:-1]), tmp_path / "roster.toml")
+
+    with pytest.raises(ConfigError, match="key holder vault has not signed it"):
+        read_roster(tmp_path / "roster.toml")
