@@ -29,6 +29,8 @@ def lean_process() -> None:
     if threads.isdecimal() and int(threads):
         os.environ["POLARS_MAX_THREADS"] = threads
         os.environ["OMP_NUM_THREADS"] = threads  # Arrow's pool; no other library here has one of OpenMP
+    # Looking for pydantic's plugins reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 

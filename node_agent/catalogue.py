@@ -1,6 +1,7 @@
 """What is said before any run: who this node is, what metadata planning needs, which variants it has."""
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def describe(node: Node, signed: Signed) -> Signed:
         node=node.name,
         nonce=order.nonce,
         roster=node.roster_digest,
-        versions={name: version(name) for name in _PACKAGES},
+        versions=_versions(),
         protocol=PROTOCOL,
         datasets=tuple(_entry(node, one) for one in node.settings.datasets),
         policy=node.policy.described(),
@@ -46,6 +47,12 @@ def describe(node: Node, signed: Signed) -> Signed:
         ledger_head=node.ledger.head,
     )
     return node.signed(catalogue)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: each takes a millisecond, and none changes while the agent runs."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def _entry(node: Node, one: DatasetSettings) -> DatasetEntry:

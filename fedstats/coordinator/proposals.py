@@ -3,8 +3,8 @@
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
+from fedstats import __version__
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.nodes import Nodes, from_text, to_text
@@ -80,7 +80,7 @@ def make_plan(proposal: Proposal, settings: FederationSettings, session: Session
         variants=proposal.variants_digest,
         pass_variants=proposal.request.pass_variants,
         protocol=PROTOCOL,
-        versions={"fedstats": version("fedstats")},
+        versions={"fedstats": __version__},
         nodes={name: identities[name] for name in proposal.study.nodes},
         amends=proposal.amends,
         lost=proposal.lost,

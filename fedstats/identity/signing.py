@@ -5,6 +5,7 @@ never fits another.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +19,9 @@ from fedstats.identity.keys import Identity
 D = TypeVar("D")
 
 LABEL = b"fedstats/v1"
+
+#: Signatures whose verification is remembered: the messages of a pass are looked at in several of its steps.
+_REMEMBERED = 512
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,11 @@ def sign_bytes(identity: Identity, kind: str, body: bytes) -> bytes:
 
 def is_signed_by(signer: str, kind: str, body: bytes, signature: bytes) -> bool:
     """Whether `signature` over label, kind and body was made by the identity `signer` (hexadecimal)."""
-    if not is_hex(signer, 32):
-        return False
+    return is_hex(signer, 32) and _verified(signer, kind, body, signature)
+
+
+@lru_cache(_REMEMBERED)
+def _verified(signer: str, kind: str, body: bytes, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, framed(LABEL, kind.encode(), body))
     except (InvalidSignature, ValueError):

@@ -63,6 +63,7 @@ class GrpcTransport:
     deadlines: Deadlines = field(default_factory=Deadlines)
     now: Callable[[], datetime] = _now
     _channels: dict[str, grpc.Channel] = field(default_factory=dict)
+    _stubs: dict[str, Any] = field(default_factory=dict)  # Any: generated code has no types
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, node: str, method: Method, order: Signed) -> Signed:
@@ -105,14 +106,16 @@ class GrpcTransport:
         with self._lock:
             channels = list(self._channels.values())
             self._channels.clear()
+            self._stubs.clear()
         for channel in channels:
             channel.close()
 
     def _stub(self, node: str) -> Any:  # Any: generated code has no types
         with self._lock:
-            if node not in self._channels:
+            if node not in self._stubs:
                 self._channels[node] = _channel(self.caller, self.peers[node], self.now())
-            return node_pb2_grpc.NodeStub(self._channels[node])
+                self._stubs[node] = node_pb2_grpc.NodeStub(self._channels[node])
+            return self._stubs[node]
 
     def _tried(self, node: str, call: Callable[[], T]) -> T:
         try:
