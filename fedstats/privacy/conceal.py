@@ -2,17 +2,18 @@
 
 Who learns what
 ---------------
-=========  ========================  ==================  =========================  ===============================
+=========  ========================  ==================  =========================  ====================================
 setting    the coordinator           another node        coordinator and c nodes    the network
-=========  ========================  ==================  =========================  ===============================
+=========  ========================  ==================  =========================  ====================================
 plain      each node's sums          totals sent down    each node's sums           nothing (mutual TLS)
 masked     the total of all nodes    totals sent down    the total of the others    nothing (mutual TLS, and masks)
-=========  ========================  ==================  =========================  ===============================
+paillier   the total of all nodes    totals sent down    the total of the others    nothing (mutual TLS, and encryption)
+=========  ========================  ==================  =========================  ====================================
 
 Assumes
 -------
 plain: that every institution trusts the coordinator with its sums; each must opt in with a reason.
-masked: see `masking`.
+masked: see `masking`. paillier: see `paillier`, also for what it is without masks.
 
 Fails if
 --------
@@ -33,6 +34,7 @@ class Setting(StrEnum):
 
     PLAIN = "plain"
     MASKED = "masked"
+    PAILLIER = "paillier"
 
 
 Widths = npt.NDArray[np.uint8]

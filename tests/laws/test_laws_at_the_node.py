@@ -4,6 +4,7 @@ Both run on every registered step by themselves, as the laws of arithmetic do.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,14 +15,21 @@ from fedstats.dataset import Dataset
 from fedstats.errors import DisclosureRefused
 from fedstats.fixed_point import encode
 from fedstats.genotypes import PackedBlock
+from fedstats.privacy import masking_coordinator, paillier
 from fedstats.privacy.conceal import Setting
+from fedstats.privacy.masking import Masks
+from fedstats.privacy.paillier_tasks import decryption, encryption
+from fedstats.privacy.paillier_workers import InProcess
 from fedstats.privacy.plain import Plain
+from fedstats.privacy.primitives.paillier import PrivateKey, generate
+from fedstats.privacy.transcript import check_total
 from fedstats.step import STEPS, to_arrays
 from fedstats.study import Floors
+from fedstats.wire.passes import word_widths
 from node_agent.egress import Job, release
 from tests.laws.examples import example
 from tests.laws.laws import LIMITS, Example
-from tests.security.driver import federation_of, plain_total, play_pass
+from tests.security.driver import context_of, federation_of, plain_total, play_pass
 
 NAMES = sorted(STEPS)
 NODES = 3
@@ -37,7 +45,7 @@ def words_of(found: Example, people: np.ndarray) -> np.ndarray:
 
 
 def test_every_setting_has_its_law() -> None:
-    assert {setting.value for setting in Setting} == {"plain", "masked"}
+    assert {setting.value for setting in Setting} == {"plain", "masked", "paillier"}
 
 
 def test_masked_sums_are_the_bits_of_plain_sums(found: Example) -> None:
@@ -49,6 +57,42 @@ def test_masked_sums_are_the_bits_of_plain_sums(found: Example) -> None:
 
     assert np.array_equal(played.total, plain_total(blocks))
     assert all(not np.array_equal(played.uploads[name][: len(b[0])], b[0]) for name, b in blocks.items() if len(b[0]))
+
+
+@cache
+def short_key() -> PrivateKey:
+    return generate(512, smallest=512)
+
+
+@cache
+def tasks() -> tuple[InProcess, InProcess]:
+    return InProcess(encryption(short_key().public)), InProcess(decryption(short_key()))
+
+
+def through_the_key_holder(blocks: list[np.ndarray], widths: np.ndarray, self_masks: Masks | None) -> np.ndarray:
+    """Words of every node to their total: encrypted, multiplied, opened, unmasked."""
+    public, (encrypt, decrypt) = short_key().public, tasks()
+    uploads = [paillier.encrypt_block(public, encrypt, words, widths) for words in blocks]
+    opened = paillier.open_block(public, decrypt, paillier.multiply(public, uploads), widths)
+    return paillier.totals_of(opened, 0, widths, self_masks)
+
+
+def test_encrypted_sums_are_the_bits_of_plain_sums_with_masks_and_without(found: Example) -> None:
+    node_of = np.random.default_rng(5).integers(0, NODES, len(found.cohort.people))
+    federation = federation_of(NODES)
+    blocks = {name: [words_of(found, node_of == i)] for i, name in enumerate(federation.parties)}
+    played = play_pass(federation, blocks)
+    context = context_of(federation)
+    own = masking_coordinator.self_masks(context, played.transcript, played.pass_keys, played.seed_shares)
+    widths = word_widths(found.step, found.sizes, LIMITS)
+
+    masked = through_the_key_holder(list(played.uploads.values()), widths, own)
+    open_words = [np.append(words, np.uint64(0)) for (words,) in blocks.values()]  # where the check word would be
+    unmasked = through_the_key_holder(open_words, widths, None)
+
+    assert np.array_equal(masked[:-1], plain_total(blocks))
+    assert int(masked[-1]) == check_total(played.transcript, 0, NODES)
+    assert np.array_equal(unmasked[:-1], plain_total(blocks))
 
 
 @dataclass

@@ -1,0 +1,21 @@
+"""Settings that need more than the default install, and what to say where it is missing."""
+
+from importlib.util import find_spec
+
+from fedstats.errors import UsageError
+
+
+def need_paillier() -> None:
+    """See that the extra `paillier` is installed.
+
+    Raises
+    ------
+    UsageError
+        MISSING_EXTRA: the library gmpy2 is not there.
+    """
+    if find_spec("gmpy2") is None:
+        raise UsageError(
+            "the privacy setting 'paillier' needs the library gmpy2, which is not installed here.",
+            code="MISSING_EXTRA",
+            hint="pip install 'fedstats[paillier]'",
+        )
