@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint types imports generated tests bench lock format clean help
+.PHONY: demo test check lint types imports generated tests bench bench-privacy lock format clean help
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -40,6 +40,9 @@ generated: $(READY)
 
 tests: $(READY)
 	$(BIN)/pytest -q -n 2 --dist loadfile
+
+bench-privacy: $(READY) ## Run one study under every privacy setting; a table, JSON and a page in benchmarks/results/
+	$(BIN)/fedstats bench privacy --out benchmarks/results/privacy $(BENCH)
 
 bench: $(READY) ## Time every task against plink2 (BENCH=--quick for minutes instead of an evening)
 	$(BIN)/python -m benchmarks $(BENCH)

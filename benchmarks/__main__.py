@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from benchmarks import expected, growth, ours, records, tables, tasks, turns
 from benchmarks.data import Size
 from benchmarks.machine import machine, sentence
-from benchmarks.measure import CommandFailed, Measured, median_of
 from benchmarks.plink2 import Plink2, programs
 from benchmarks.written import write_guide, write_results
+from fedstats.comparison.measure import CommandFailed, Measured, median_of
 from fedstats.errors import FedstatsError
 
 GROWTH = "growth"

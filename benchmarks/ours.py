@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.data import Size, covariates, sandbox
-from benchmarks.measure import Measured, measure
+from fedstats.comparison.measure import Measured, measure
 from fedstats.sandbox import processes
 from fedstats.sandbox.folder import Sandbox
 

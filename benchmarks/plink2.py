@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.data import Size, covariates, pooled
-from benchmarks.measure import Measured, measure
+from fedstats.comparison.measure import Measured, measure
 
 #: Where each worker thread calls a threaded BLAS, the threads fight over the cores and plink2 looks slower than it is.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}

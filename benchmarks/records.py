@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Measured
+from fedstats.comparison.measure import Measured
 
 FOLDER = Path(__file__).parent / "results"
 

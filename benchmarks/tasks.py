@@ -7,7 +7,7 @@ from typing import Literal
 
 from benchmarks import ours, plink2
 from benchmarks.data import Size
-from benchmarks.measure import Measured
+from fedstats.comparison.measure import Measured
 from fedstats.sandbox.folder import Sandbox
 
 Kind = Literal["whole", "kernel", "one process"]

@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.measure import Measured, median_of
 from benchmarks.tasks import Program
+from fedstats.comparison.measure import Measured, median_of
 
 
 def in_turn(programs: Sequence[Program], repeats: int, say: Callable[[str], None]) -> dict[str, list[Measured]]:

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from fedstats.cli import demo, gwas, nodes, roster, sandbox, setting_up, simulate, tables
+from fedstats.cli import bench, demo, gwas, nodes, roster, sandbox, setting_up, simulate, tables
 from fedstats.cli.failures import show_error
 from fedstats.lean_process import lean_process, leave
 from fedstats.terminal import failures
@@ -35,6 +35,7 @@ _COMMANDS = (
 for _name, _command, _summary in _COMMANDS:
     app.command(_name, cls=GroupedCommand, short_help=_summary)(_command)
 app.add_typer(roster.app, name="roster", help="Who is in a federation: draft, sign, show and merge its roster.")
+app.add_typer(bench.app, name="bench", help="Compare privacy settings: cost, accuracy, leak.")
 app.add_typer(sandbox.app, name="sandbox", help="Split pooled data into sites; run real agents for them.")
 
 

@@ -34,6 +34,15 @@ class Dots:
     colour: str
 
 
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A line through points, in the units of the axes."""
+
+    x: Reals
+    y: Reals
+    colour: str
+
+
 @dataclass(frozen=True)
 class Rule:
     """A horizontal line through the whole chart."""
@@ -84,6 +93,7 @@ class Chart:
     y_ticks: Ticks = ()
     x_marks: bool = True
     dots: tuple[Dots, ...] = ()
+    curves: tuple[Curve, ...] = ()
     rules: tuple[Rule, ...] = ()
     band: Band | None = None
     diagonal: tuple[float, float] | None = None

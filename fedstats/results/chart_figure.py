@@ -57,6 +57,8 @@ def _draw_content(axes: "Axes", chart: Chart) -> None:
         axes.axhline(rule.y, color=rule.colour, linewidth=rule.width, linestyle=style, zorder=1)
     if chart.diagonal is not None:
         axes.plot([0, chart.diagonal[0]], [0, chart.diagonal[1]], color=GREY, linewidth=0.9, zorder=1)
+    for curve in chart.curves:
+        axes.plot(curve.x, curve.y, color=curve.colour, linewidth=1.2, zorder=1)
     for dots in chart.dots:
         size = dots.diameter**2
         axes.scatter(dots.x, dots.y, s=size, color=dots.colour, linewidths=0, rasterized=True, zorder=2)

@@ -61,6 +61,9 @@ def _content(chart: Chart, frame: _Frame) -> Iterator[str]:
     if chart.diagonal is not None:
         end_x, end_y = chart.diagonal
         yield _line(float(frame.x(0.0)), float(frame.y(0.0)), float(frame.x(end_x)), float(frame.y(end_y)), GREY, 1.2)
+    for curve in chart.curves:
+        points = " ".join(_pairs(frame, curve.x, curve.y))
+        yield f'<polyline fill="none" stroke="{curve.colour}" stroke-width="1.6" points="{points}"/>'
     yield _dots(chart, frame)
     yield from _axes(chart, frame)
     yield from (_name(name, frame) for name in chart.names)

@@ -48,11 +48,16 @@ def _number(text: str) -> float:
     return float("nan") if text == "NA" else float(text)
 
 
-def dosages(data: PooledData, first: int, last: int) -> Floats:
-    """Dosage of ALT with the mean where a call is missing, shape (variant, person)."""
+def calls(data: PooledData, first: int, last: int) -> Floats:
+    """Dosage of ALT, NaN where a call is missing, shape (variant, person)."""
     raw = np.asarray(data.packed[first:last])
     codes = np.stack([(raw >> shift) & 3 for shift in (0, 2, 4, 6)], axis=-1).reshape(len(raw), -1)
-    values = np.array([2.0, np.nan, 1.0, 0.0])[codes[:, : data.people][:, data.rows]]
+    return np.array([2.0, np.nan, 1.0, 0.0])[codes[:, : data.people][:, data.rows]]
+
+
+def dosages(data: PooledData, first: int, last: int) -> Floats:
+    """Dosage of ALT with the mean where a call is missing, shape (variant, person)."""
+    values = calls(data, first, last)
     called = ~np.isnan(values)
     means = np.where(called, values, 0.0).sum(axis=1) / np.maximum(called.sum(axis=1), 1)
     return np.where(called, values, means[:, None])
@@ -64,15 +69,24 @@ def _blocks(data: PooledData, size: int = 512) -> Iterator[tuple[int, Floats]]:
 
 
 def linear_betas(data: PooledData) -> Floats:
-    """Least-squares effect of every variant, by projecting the design out of genotype and trait (QR)."""
+    """Least-squares effect of every variant."""
+    return linear_fits(data)[0]
+
+
+def linear_fits(data: PooledData) -> tuple[Floats, Floats]:
+    """Least-squares effect of every variant and its standard error, by projecting the design out (QR)."""
     q, _ = np.linalg.qr(data.design)
     trait = data.trait - q @ (q.T @ data.trait)
-    betas = np.full(len(data.packed), np.nan)
+    freedom = len(trait) - q.shape[1] - 1
+    betas, errors = np.full((2, len(data.packed)), np.nan)
     for first, g in _blocks(data):
         g = g - (g @ q) @ q.T
+        at = slice(first, first + len(g))
         with np.errstate(invalid="ignore", divide="ignore"):
-            betas[first : first + len(g)] = (g @ trait) / (g * g).sum(axis=1)
-    return betas
+            spread = (g * g).sum(axis=1)
+            betas[at] = (g @ trait) / spread
+            errors[at] = np.sqrt((trait @ trait - betas[at] ** 2 * spread) / freedom / spread)
+    return betas, errors
 
 
 def logistic_betas(data: PooledData) -> Floats:

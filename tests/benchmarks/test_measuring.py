@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.growth import sentence, slope
-from benchmarks.measure import CommandFailed, Measured, measure, median_of
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
 from benchmarks.records import Record
 from benchmarks.tables import comparisons, task_table
 from benchmarks.tasks import Demand
 from benchmarks.written import between
+from fedstats.comparison.measure import CommandFailed, Measured, measure, median_of
 
 BUSY = "import time\nwhile time.process_time() < 0.5: pass"
 HOLDING = "import time; held = b'x' * (200 << 20); time.sleep(0.3)"

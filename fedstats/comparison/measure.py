@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from benchmarks.processes_seen import (
+from fedstats.comparison.processes_seen import (
     Memory,
     cpu_seconds,
     forget_peak,
@@ -17,6 +17,7 @@ from benchmarks.processes_seen import (
     memory_with_children,
     session_members,
 )
+from fedstats.errors import Failed
 
 #: Often enough for the peak of a command of a fifth of a second; 0.5 % of a core.
 SAMPLE_SECONDS = 0.02
@@ -49,7 +50,7 @@ class Measured:
         return self.client_cpu + self.agents_cpu
 
 
-class CommandFailed(Exception):
+class CommandFailed(Failed):
     """A measured command ended with an error; the message ends with what it said."""
 
 
@@ -83,7 +84,8 @@ def measure(
         child.returncode = os.waitstatus_to_exitcode(status)
     watch.stop()
     if child.returncode:
-        raise CommandFailed(f"{' '.join(command[:4])} ... ended with {child.returncode}:\n{_last(log)}")
+        said = f"{' '.join(command[:4])} ... ended with {child.returncode}:\n{_last(log)}"
+        raise CommandFailed(said, code="COMMAND_FAILED")
     time.sleep(SETTLE_SECONDS if members else 0)
     after = sum(map(cpu_seconds, {pid for leader in agents for pid in session_members(leader)} | set(members)))
     return Measured(

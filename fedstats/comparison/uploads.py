@@ -1,0 +1,71 @@
+"""One node's upload as a curious coordinator would read it: its genotype counts, concealed under each setting.
+
+The words are made as a node makes them (the release of the counting step, encoded in fixed point), concealed by the
+setting's own code under fresh keys, and read back as if nothing had been done to them.
+"""
+
+import secrets
+from collections.abc import Callable
+from math import ceil
+
+import numpy as np
+
+from fedstats.additive import Limits, Slot, layout
+from fedstats.analyses.genotype_counts import GenotypeCounts, count_genotypes
+from fedstats.arrays import Reals
+from fedstats.fixed_point import encode
+from fedstats.privacy.conceal import Conceal
+from fedstats.privacy.masking import Masks
+from fedstats.privacy.plain import Plain
+from fedstats.privacy.primitives.stream import Stream
+from fedstats.wire.passes import CHECK_WORDS, word_widths
+
+_KEY_BYTES = 32
+
+Frequencies = Reals
+"""Alternative allele frequencies, shape (variant,)."""
+
+
+def _masks() -> Conceal:
+    """Fresh masks, as between this node, two others and its own seed."""
+    return Masks((Stream(secrets.token_bytes(_KEY_BYTES), 1), Stream(secrets.token_bytes(_KEY_BYTES), -1)))
+
+
+#: Makes each kind of protection, with new keys.
+CONCEALED: dict[str, Callable[[], Conceal]] = {"plain": Plain, "masked": _masks}
+
+
+def seen_in_upload(dosage: Reals, seen: str) -> Frequencies:
+    """The frequencies that an upload seems to say, if its bytes are read as plain words.
+
+    Parameters
+    ----------
+    dosage
+        Alternative alleles of the node's people, NaN where a call is missing, shape (person, variant).
+    seen
+        "plain", "masked" or "paillier".
+    """
+    sizes = {"variant": dosage.shape[1]}
+    words = encode(_counts(dosage), sizes, Limits())
+    widths = word_widths(count_genotypes, sizes, Limits())[:-CHECK_WORDS]
+    upload = CONCEALED[seen]().protect(words, 0, widths)
+    read = np.frombuffer(upload[: 8 * len(words)].ljust(8 * len(words), b"\0"), "<u8")
+    called, heterozygous, homozygous = (
+        (read[slot.first_word : slot.first_word + slot.words] % _modulus(slot)).astype(np.float64)
+        for slot in layout(GenotypeCounts, sizes)[:3]
+    )
+    return np.asarray((heterozygous + 2 * homozygous) / (2 * np.maximum(called, 1)))
+
+
+def _modulus(slot: Slot) -> np.uint64:
+    """Counts lie below this: what is above cannot be information."""
+    return np.uint64(2 ** (ceil(slot.field.bound(Limits())).bit_length() + 1))
+
+
+def _counts(dosage: Reals) -> GenotypeCounts:
+    called = (~np.isnan(dosage)).sum(axis=0)
+    heterozygous, homozygous = ((dosage == value).sum(axis=0) for value in (1, 2))
+    carried, lacking = heterozygous + homozygous > 0, heterozygous + homozygous < called
+    missing = called < len(dosage)
+    nodes = (flag.astype(np.int64) for flag in (carried, lacking, missing))
+    return GenotypeCounts(called, heterozygous, homozygous, *nodes)
