@@ -11,9 +11,10 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 import numpy as np
 
 from fedstats.additive import Additive
+from fedstats.certified import Follows
 from fedstats.cohort import Cohort
 from fedstats.errors import ProtocolRefused
-from fedstats.study import Block, Floors, Model
+from fedstats.study import Block, Floors, Model, Study
 
 S = TypeVar("S", bound=Additive)
 Q = TypeVar("Q")
@@ -35,10 +36,16 @@ class Nothing:
 
 
 Admissible = Callable[[Any, Floors], None]
+Asked = Callable[[Study], bool]
 
 
 def _anything(parameters: Any, floors: Floors) -> None:
     """Admit parameters whose values cannot single out people."""
+
+
+def _always(study: Study) -> bool:  # noqa: ARG001  # whatever the study
+    """Say that a study asks for a step, if its analysis may."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Step(Generic[Q, S]):
         Raises Refused where parameters could isolate people; runs before any data are read.
     genotypes
         Whether the step reads a block of genotypes.
+    rests_on, follows
+        Names of steps whose totals decide the parameters, and what refuses parameters that do not follow from them.
+    asked
+        Whether a study whose analysis may ask for the step does so.
     """
 
     name: str
@@ -63,6 +74,9 @@ class Step(Generic[Q, S]):
     release: type[S]
     admissible: Admissible
     genotypes: bool
+    rests_on: tuple[str, ...] = ()
+    follows: Follows | None = None
+    asked: Asked = _always
 
     def __call__(self, cohort: Cohort, parameters: Q) -> S:
         return self.function(cohort, parameters)
@@ -85,16 +99,29 @@ class Step(Generic[Q, S]):
 STEPS: dict[str, Step[Any, Any]] = {}
 
 
-def local_step(name: str, *, admissible: Admissible = _anything) -> Callable[[Callable[[Cohort, Q], S]], Step[Q, S]]:
-    """Register a function of (cohort, parameters) as a step that nodes know by `name`."""
+def local_step(
+    name: str,
+    *,
+    admissible: Admissible = _anything,
+    rests_on: tuple[str, ...] = (),
+    follows: Follows | None = None,
+    asked: Asked = _always,
+) -> Callable[[Callable[[Cohort, Q], S]], Step[Q, S]]:
+    """Register a function of (cohort, parameters) as a step that nodes know by `name`.
+
+    A step whose parameters rest on totals says on which, and how they follow: see `certified`.
+    """
 
     def register(function: Callable[[Cohort, Q], S]) -> Step[Q, S]:
         if name in STEPS:
             raise ValueError(f"two local steps are called {name!r}")
+        if bool(rests_on) != (follows is not None):
+            raise ValueError(f"{name!r} must say both on which totals it rests and how its parameters follow")
         hints = get_type_hints(function)
         kinds = [hint for key, hint in hints.items() if key != "return"]
         dims = {dim for declared in hints["return"].schema().values() for dim in declared.dims}
-        step = Step(name, function, kinds[1], hints["return"], admissible, "variant" in dims)
+        genotypes = "variant" in dims
+        step = Step(name, function, kinds[1], hints["return"], admissible, genotypes, rests_on, follows, asked)
         STEPS[name] = step
         return step
 

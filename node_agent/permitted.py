@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fedstats.analysis import STEPS_OF
+from fedstats.analysis import may_ask
 from fedstats.errors import ProtocolRefused
 from fedstats.step import STEPS, Step
 from fedstats.study import Model, Study
@@ -19,7 +19,7 @@ def permitted_step(name: str, study: Study, model: Model) -> Step[Any, Any]:
     if name not in STEPS:
         raise ProtocolRefused(f"this node has no step {name!r}; nothing was sent.", code="UNKNOWN_STEP")
     accounting = name.startswith("people/")
-    belongs = name.startswith(STEPS_OF.get(study.analysis, ()))
+    belongs = may_ask(study.analysis, name)
     if not belongs or accounting != model.accounting:
         raise ProtocolRefused(
             f"the step {name!r} does not belong to {study.analysis!r} on model {model.id!r}; nothing was sent.",

@@ -3,14 +3,16 @@
 Counting comes before any scan, so that nothing else is ever released of a variant that too few people carry.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from fedstats.additive import Additive, Count, Limits
+from fedstats.analyses.moments import certified_description
 from fedstats.arrays import Bools, Counts, Indices, Reals
+from fedstats.certified import Certified, not_the_total, require_same
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused
 from fedstats.federation import Federation
@@ -19,6 +21,10 @@ from fedstats.study import Block, Floors, Model, VariantKind
 
 if TYPE_CHECKING:
     from fedstats.kernels.packed import CallCounts
+
+
+#: The steps whose totals admit variants and give their means.
+COUNTS, COUNTS_BY_SEX = "genotypes/counts@1", "genotypes/counts_by_sex@1"
 
 
 def _nodes(limits: Limits) -> float:
@@ -51,7 +57,7 @@ class CountsBySex(GenotypeCounts):
     male_homozygous_alternative: Annotated[Counts, Count("variant")]
 
 
-@local_step("genotypes/counts@1")
+@local_step(COUNTS)
 def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG001  # every step takes parameters
     """Genotype counts of a block."""
     (calls,) = _calls(cohort, cohort.people)
@@ -63,7 +69,7 @@ def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG
     )
 
 
-@local_step("genotypes/counts_by_sex@1")
+@local_step(COUNTS_BY_SEX)
 def count_genotypes_by_sex(cohort: Cohort, at: Nothing) -> CountsBySex:  # noqa: ARG001  # every step takes parameters
     """Genotype counts of a block on chromosome X."""
     calls, males = _calls(cohort, cohort.people, cohort.people & cohort.male)
@@ -118,6 +124,13 @@ def _admissible_arms(at: ArmParameters, floors: Floors) -> None:
     refuse_rare(at.minor_count, at.carrier_nodes, floors)
 
 
+def _arms_follow(at: ArmParameters, model: Model, block: Block | None, certified: Certified) -> None:
+    known = [index for index, trait in enumerate(model.traits) if trait.kind == "binary"]
+    if not np.isin(at.binary, known).all():
+        raise not_the_total("the traits whose cases are counted")
+    counts_follow(at, model, block, certified)
+
+
 @dataclass(frozen=True)
 class ArmCounts(Additive):
     """Called genotypes and alleles among the cases of each binary trait; alleles of X apart for males."""
@@ -128,7 +141,7 @@ class ArmCounts(Additive):
     male_dosage: Annotated[Counts, Count("variant", "binary_trait", bound=lambda limits: 2.0 * limits.people)]
 
 
-@local_step("genotypes/arms@1", admissible=_admissible_arms)
+@local_step("genotypes/arms@1", admissible=_admissible_arms, rests_on=(COUNTS, COUNTS_BY_SEX), follows=_arms_follow)
 def count_arms(cohort: Cohort, at: ArmParameters) -> ArmCounts:
     """Genotype counts of cases; those of controls are the rest."""
     cases = [cohort.people & (cohort.traits[:, trait] == 1) for trait in at.binary]
@@ -213,6 +226,11 @@ class VariantTotals:
         return np.minimum(self.alternative_count, self.alleles - self.alternative_count)
 
     @property
+    def whole_minor_count(self) -> Counts:
+        """The same in whole alleles, as it is shown to nodes."""
+        return np.floor(self.minor_count).astype(np.int64)
+
+    @property
     def carrier_nodes(self) -> Counts:
         """Nodes with a carrier of the rarer allele."""
         alternative = 2 * self.alternative_count <= self.alleles
@@ -257,12 +275,35 @@ def count_variants(federation: Federation, model: Model, people: int, blocks: It
         counted.extend(by_sex)
     else:
         counted.extend(federation.each(count_genotypes, model, asks))
+    return variant_totals(model, people, counted)
+
+
+def variant_totals(model: Model, people: int, counted: Sequence[tuple[Block, GenotypeCounts]]) -> VariantTotals:
+    """What the counts of some blocks of a model say, in their order."""
     zero = [np.zeros(len(block), np.int64) for block, _ in counted]
     names = [f.name for f in fields(CountsBySex)]
     found = {n: _joined([getattr(c, n, z) for (_, c), z in zip(counted, zero, strict=True)]) for n in names}
     return VariantTotals(
         kind=model.kind, people=people, variants=_joined([block.variants for block, _ in counted]), **found
     )
+
+
+def counts_follow(at: Any, model: Model, block: Block | None, certified: Certified) -> None:
+    """Refuse counts among the parameters for a block that are not, to the bit, those of the certified counts.
+
+    `at` may be of any class; those of its fields are compared that a scan is given of each variant.
+    """
+    if block is None:
+        raise not_the_total("counts of no variants")
+    names = {entry.name for entry in fields(at)}
+    # Only who lacks a call depends on how many people there are.
+    people = certified_description(model, certified).people if "missing" in names else 0
+    counted = certified.over(COUNTS_BY_SEX if model.kind == "x" else COUNTS, block.variants)
+    totals = variant_totals(model, people, [(block, counted)])
+    for name in ("called", "dosage", "missing", "missing_nodes", "carrier_nodes"):
+        if name in names:
+            require_same(getattr(at, name), getattr(totals, name), f"counts of variants ({name})")
+    require_same(at.minor_count, totals.whole_minor_count, "counts of variants (minor_count)")
 
 
 def _joined(parts: list[Counts]) -> Counts:
@@ -293,7 +334,7 @@ def arm_counts(
     def asks() -> Iterator[tuple[Block, ArmParameters]]:
         for block in blocks:
             of = totals.of(block.variants)
-            yield block, ArmParameters(binary, np.floor(of.minor_count).astype(np.int64), of.carrier_nodes)
+            yield block, ArmParameters(binary, of.whole_minor_count, of.carrier_nodes)
 
     empty = np.zeros((0, len(binary)), np.int64)
     return joined(federation.each(count_arms, model, asks())) if len(totals) else ArmCounts(*[empty] * 4)

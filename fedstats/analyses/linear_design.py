@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedstats.analyses.moments import Description, describe, scaling
+from fedstats.analyses.moments import Description, Scaling, describe, scaling
 from fedstats.analyses.standardise import (
     COLUMN_BITS,
     CrossProducts,
-    Scaling,
     column_cross_products,
     site_differences,
 )

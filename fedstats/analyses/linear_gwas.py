@@ -26,7 +26,7 @@ from fedstats.study import Chunk, Floors, Model, Study
 TEST = "LINEAR"
 
 
-@analysis("gwas/linear", steps=("columns/", "linear_gwas/"))
+@analysis("gwas/linear", steps=("columns/", "genotypes/arms", "linear_gwas/"))
 def linear_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Rows of each trait, chunk by chunk.
 

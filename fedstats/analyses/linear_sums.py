@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 
 from fedstats.additive import Additive, Count, FixedSum, Limits, Sum
-from fedstats.analyses.genotype_counts import refuse_rare
+from fedstats.analyses.genotype_counts import COUNTS, COUNTS_BY_SEX, counts_follow, refuse_rare
+from fedstats.analyses.moments import MOMENTS, Scaling, scaling_follows
 from fedstats.analyses.prepared import Recent
-from fedstats.analyses.standardise import COLUMN_BITS, Columns, Scaling, standardised
+from fedstats.analyses.standardise import COLUMN_BITS, Columns, standardised
 from fedstats.arrays import Counts, Fixed, Reals
+from fedstats.certified import Certified
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused
 from fedstats.step import Along, local_step
-from fedstats.study import Floors
+from fedstats.study import Block, Floors, Model
 
 if TYPE_CHECKING:
     from fedstats.kernels.packed import PackedColumns
@@ -64,6 +66,16 @@ def _admissible_complete(at: CompleteParameters, floors: Floors) -> None:
             f"{floors.min_missing_nodes} nodes, too few for sums over complete cases; nothing was released",
             code="FEW_MISSING",
         )
+
+
+#: The steps whose totals give a scan its scales, its variants and their means.
+SCAN_RESTS_ON = (MOMENTS, COUNTS, COUNTS_BY_SEX)
+
+
+def scan_follows(at: ScanParameters, model: Model, block: Block | None, certified: Certified) -> None:
+    """Refuse scales and counts that are not those of the certified totals."""
+    scaling_follows(at, model, block, certified)
+    counts_follow(at, model, block, certified)
 
 
 def _twice_people(limits: Limits) -> float:
@@ -121,7 +133,7 @@ class CompleteScan(Additive):
     square_missing: Annotated[Reals, Sum("variant", "trait", bound=_people)]
 
 
-@local_step("linear_gwas/scan@1", admissible=_admissible_scan)
+@local_step("linear_gwas/scan@1", admissible=_admissible_scan, rests_on=SCAN_RESTS_ON, follows=scan_follows)
 def scan(cohort: Cohort, at: ScanParameters) -> Scan:
     """Sums of a block with missing genotypes at the federation's mean."""
     from fedstats.kernels import packed  # at the node only: it brings the compiler
@@ -162,7 +174,7 @@ def _local_square(cohort: Cohort, mean: Reals, products: Fixed, columns: Columns
     return np.asarray((np.ldexp(centred, -_LOCAL_BITS) ** 2).sum(axis=1, keepdims=True))
 
 
-@local_step("linear_gwas/complete@1", admissible=_admissible_complete)
+@local_step("linear_gwas/complete@1", admissible=_admissible_complete, rests_on=SCAN_RESTS_ON, follows=scan_follows)
 def complete(cohort: Cohort, at: CompleteParameters) -> CompleteScan:
     """Sums of a block over each variant's called people."""
     from fedstats.kernels import packed  # as above

@@ -55,7 +55,7 @@ def _scan_parameters(design: LinearDesign, of: VariantTotals) -> ScanParameters:
         **_scales(design),
         called=of.called,
         dosage=of.dosage,
-        minor_count=np.floor(of.minor_count).astype(np.int64),
+        minor_count=of.whole_minor_count,
         carrier_nodes=of.carrier_nodes,
     )
 

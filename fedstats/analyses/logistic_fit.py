@@ -14,7 +14,7 @@ import numpy as np
 from fedstats.analyses import logistic_steps as steps
 from fedstats.analyses.genotype_counts import VariantTotals
 from fedstats.analyses.logistic_null import NullModel
-from fedstats.analyses.standardise import Scaling
+from fedstats.analyses.moments import Scaling
 from fedstats.analyses.statuses import Codes, status
 from fedstats.arrays import Bools, Indices, Reals
 from fedstats.federation import Federation
@@ -60,7 +60,7 @@ class Candidates:
         return {
             "called": self.totals.called,
             "dosage": self.totals.dosage,
-            "minor_count": np.floor(self.totals.minor_count).astype(np.int64),
+            "minor_count": self.totals.whole_minor_count,
             "carrier_nodes": self.totals.carrier_nodes,
         }
 

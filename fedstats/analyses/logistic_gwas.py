@@ -48,7 +48,7 @@ class LogisticDesign:
     fits: tuple[NullFit, ...]
 
 
-@analysis("gwas/logistic", steps=("columns/", "logistic_gwas/"))
+@analysis("gwas/logistic", steps=("columns/", "genotypes/arms", "logistic_gwas/"))
 def logistic_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Rows of each trait, chunk by chunk.
 

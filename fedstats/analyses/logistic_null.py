@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedstats.analyses.logistic_null_step import first_null, next_null
 from fedstats.analyses.logistic_steps import LARGEST_NULL_EFFECT, LARGEST_NULL_INTERCEPT, NullAsk, null_sums
-from fedstats.analyses.standardise import Scaling
+from fedstats.analyses.moments import Scaling
 from fedstats.arrays import Reals
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
-from fedstats.kernels.newton import newton_steps, unpack
 from fedstats.study import Model
 
 #: The null has converged where its next step is below a billionth of a standard error, so that score tests see no
@@ -49,26 +49,19 @@ def fit_null(federation: Federation, model: Model, scaling: Scaling, trait: int,
     UsageError
         Covariates are collinear, or they separate cases from controls so that no maximum exists.
     """
-    beta = np.zeros(len(model.terms) + 1)
-    beta[0] = np.log(case_share / (1 - case_share))
+    beta = first_null(case_share, len(model.terms) + 1)
     for rounds in range(1, NULL_ROUNDS + 1):
         at = NullAsk(**vars(scaling), trait=trait, null=beta)
         total = federation.sum(null_sums, model, at)
-        information = unpack(total.information, len(beta))
-        found = newton_steps(total.score[None], information[None])
-        if not found.solved[0]:
+        found = next_null(beta, total.score, total.information)
+        if not found.newton.solved[0]:
             raise _collinear(model, trait)
-        beta = beta + _shortened(found.step[0])
-        if found.decrement[0] <= NULL_DECREMENT:
-            return NullModel(trait, beta, information, rounds)
+        beta = found.beta
+        if found.newton.decrement[0] <= NULL_DECREMENT:
+            return NullModel(trait, beta, found.information, rounds)
         if abs(beta[0]) > LARGEST_NULL_INTERCEPT or np.linalg.norm(beta[1:]) > LARGEST_NULL_EFFECT:
             raise _separated(model, trait)
     raise _separated(model, trait)
-
-
-def _shortened(step: Reals) -> Reals:
-    """The step, at most 2 in Euclidean length, so that a start far out does not overshoot."""
-    return np.asarray(step / max(1.0, float(np.linalg.norm(step)) / 2.0))
 
 
 def _collinear(model: Model, trait: int) -> UsageError:

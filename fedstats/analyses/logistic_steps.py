@@ -13,15 +13,18 @@ import numpy as np
 
 from fedstats.additive import Additive, FixedSum, Limits, Sum
 from fedstats.analyses.genotype_counts import refuse_rare
-from fedstats.analyses.linear_sums import ScanParameters
+from fedstats.analyses.linear_sums import SCAN_RESTS_ON, ScanParameters, scan_follows
+from fedstats.analyses.logistic_null_step import NULL, fit_follows, null_follows
+from fedstats.analyses.moments import MOMENTS, Scaling
 from fedstats.analyses.prepared import Recent, bytes_of
-from fedstats.analyses.standardise import COLUMN_BITS, Columns, Scaling, standardised
+from fedstats.analyses.standardise import COLUMN_BITS, Columns, standardised
 from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
+from fedstats.certified import Certified
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused, Refused
 from fedstats.kernels.newton import pair_indices
 from fedstats.step import Along, local_step
-from fedstats.study import Floors
+from fedstats.study import Block, Floors, Model
 
 if TYPE_CHECKING:
     from fedstats.kernels.logistic import LogisticPeople, LogisticSums
@@ -91,7 +94,7 @@ def _isolating(what: str, limit: float) -> Refused:
     )
 
 
-@local_step("logistic_gwas/null@1", admissible=admit_null)
+@local_step(NULL, admissible=admit_null, rests_on=(MOMENTS, NULL), follows=null_follows)
 def null_sums(cohort: Cohort, at: NullAsk) -> NullSums:
     """Score z'(y - mu) and information z'Wz of the covariates, with mu = 1 / (1 + exp(-z null))."""
     design, outcome = design_and_outcome(cohort, standardised(cohort, at), at.trait)
@@ -150,7 +153,20 @@ def admit_round_zero(at: RoundZeroAsk, floors: Floors) -> None:
     refuse_rare(at.minor_count, at.carrier_nodes, floors)
 
 
-@local_step("logistic_gwas/round_zero@1", admissible=admit_round_zero)
+#: Beside what a scan rests on, the sums that lead to the null fit.
+_RESTS_ON = (*SCAN_RESTS_ON, NULL)
+
+
+def _follows(at: RoundZeroAsk, model: Model, block: Block | None, certified: Certified) -> None:
+    """Refuse scales, counts and a null fit other than those of the certified totals.
+
+    Coefficients of variants are free within what `admit_round` allows about that null fit.
+    """
+    fit_follows(at, model, block, certified)
+    scan_follows(at, model, block, certified)
+
+
+@local_step("logistic_gwas/round_zero@1", admissible=admit_round_zero, rests_on=_RESTS_ON, follows=_follows)
 def round_zero(cohort: Cohort, at: RoundZeroAsk) -> RoundZero:
     """One pass of the linear kernel over residuals, weights and weighted covariates, each rounded once per person."""
     from fedstats.kernels import packed  # at the node only: it brings the compiler
@@ -276,7 +292,7 @@ def admissible(null: Reals, effects: Reals, genotype_effects: Reals) -> Bools:
     return np.asarray(near | zero)
 
 
-@local_step("logistic_gwas/round@1", admissible=admit_round)
+@local_step("logistic_gwas/round@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def newton_round(cohort: Cohort, at: RoundAsk) -> RoundSums:
     """Score and information of every variant of the block at its own coefficients."""
     sums = _sums_of_round(cohort, at, likelihood=False)
@@ -332,7 +348,7 @@ class LikelihoodSums(RoundSums):
     log_likelihood: Annotated[Reals, Sum("variant", bound=_likelihood_bound)]
 
 
-@local_step("logistic_gwas/round_with_likelihood@1", admissible=admit_round)
+@local_step("logistic_gwas/round_with_likelihood@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def newton_round_with_likelihood(cohort: Cohort, at: RoundAsk) -> LikelihoodSums:
     """Score, information and log-likelihood of every variant of the block at its own coefficients."""
     sums = _sums_of_round(cohort, at, likelihood=True)

@@ -4,7 +4,7 @@ One round: people, sums, and sums of squares. Means and scales are exactly round
 on how people are spread over nodes. Cross-products follow from standardised columns (`standardise`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import sqrt
 from typing import Annotated
@@ -12,14 +12,17 @@ from typing import Annotated
 import numpy as np
 
 from fedstats.additive import Additive, Count, Limits, WideSum
-from fedstats.analyses.standardise import Scaling
 from fedstats.arrays import Bools, Counts, Reals, Wide
+from fedstats.certified import Certified, require_same, uncertified
 from fedstats.cohort import Cohort
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.kernels.exact_sums import RAW_BITS, RAW_LIMIT, sum_of_squares, sum_of_values
-from fedstats.step import Nothing, local_step
-from fedstats.study import Model
+from fedstats.step import Along, Nothing, local_step
+from fedstats.study import Block, Model
+
+#: The step whose totals give means and scales.
+MOMENTS = "columns/moments@1"
 
 #: Variance below which a column counts as constant: products are rounded to 64 fraction bits.
 _SMALLEST_VARIANCE = Fraction(1, 1 << 58)
@@ -50,7 +53,7 @@ class Moments(Additive):
     trait_squares: Annotated[Wide, _TraitSquares]
 
 
-@local_step("columns/moments@1")
+@local_step(MOMENTS)
 def column_moments(cohort: Cohort, at: Nothing) -> Moments:  # noqa: ARG001  # every step takes parameters
     """Moments of the people who are in."""
     rows = cohort.people
@@ -96,7 +99,11 @@ def describe(federation: Federation, model: Model) -> Description:
     UsageError
         A covariate or trait is constant; all such columns are named.
     """
-    total = federation.sum(column_moments, model, Nothing())
+    return description(model, federation.sum(column_moments, model, Nothing()))
+
+
+def description(model: Model, total: Moments) -> Description:
+    """What the moments of a model say; raises as `describe` does."""
     people = int(total.people[0])
     if people == 0:
         raise UsageError(
@@ -116,6 +123,16 @@ def describe(federation: Federation, model: Model) -> Description:
     )
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Parameters by which columns are standardised: (value - mean) * factor."""
+
+    covariate_means: Annotated[Reals, Along("covariate")]
+    covariate_factors: Annotated[Reals, Along("covariate")]
+    trait_means: Annotated[Reals, Along("trait")]
+    trait_factors: Annotated[Reals, Along("trait")]
+
+
 def scaling(model: Model, described: Description) -> Scaling:
     """How columns are centred and scaled: indicators and binary traits are centred only."""
     indicators = np.array([term.indicator for term in model.terms], np.bool_)
@@ -126,6 +143,26 @@ def scaling(model: Model, described: Description) -> Scaling:
         trait_means=described.trait_means,
         trait_factors=_factors(described.trait_scales, binary),
     )
+
+
+def certified_description(model: Model, certified: Certified) -> Description:
+    """Means and scales by the certified moments of a model."""
+    return certified.once(MOMENTS, lambda: description(model, _certified_moments(certified)))
+
+
+def _certified_moments(certified: Certified) -> Moments:
+    found = certified.sums(MOMENTS)
+    if not found:
+        raise uncertified(MOMENTS)
+    total: Moments = found[-1][1]
+    return total
+
+
+def scaling_follows(at: Scaling, model: Model, _block: Block | None, certified: Certified) -> None:
+    """Refuse means and scales that are not, to the bit, those of the certified moments."""
+    following = certified.once("scaling", lambda: scaling(model, certified_description(model, certified)))
+    for entry in fields(Scaling):
+        require_same(getattr(at, entry.name), getattr(following, entry.name), "means and scales of columns")
 
 
 def _factors(scales: Reals, centred_only: Bools) -> Reals:

@@ -10,27 +10,18 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from fedstats.additive import Additive, Limits, Sum, WideSum
+from fedstats.analyses.moments import MOMENTS, Scaling, scaling_follows
 from fedstats.analyses.prepared import Recent, bytes_of
 from fedstats.arrays import Fixed, Reals, Wide
 from fedstats.cohort import Cohort
 from fedstats.errors import RangeOverflow
 from fedstats.kernels.exact_sums import cross_products
-from fedstats.step import Along, local_step
+from fedstats.step import local_step
 
 #: Fraction bits of standardised columns and of sums of their products with genotypes.
 COLUMN_BITS = 34
 #: Singular values of a site's own columns below this share of the largest count as zero.
 _RANK_TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Parameters by which columns are standardised: (value - mean) * factor."""
-
-    covariate_means: Annotated[Reals, Along("covariate")]
-    covariate_factors: Annotated[Reals, Along("covariate")]
-    trait_means: Annotated[Reals, Along("trait")]
-    trait_factors: Annotated[Reals, Along("trait")]
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ class CrossProducts(Additive):
     trait_squares: Annotated[Wide, _exact("trait")]
 
 
-@local_step("columns/cross_products@1")
+@local_step("columns/cross_products@1", rests_on=(MOMENTS,), follows=scaling_follows)
 def column_cross_products(cohort: Cohort, at: Scaling) -> CrossProducts:
     """Products of the standardised columns; with site effects the intercept is nobody's column and all zero."""
     columns = standardised(cohort, at)
@@ -160,7 +151,7 @@ class SiteDifferences(Additive):
     between: Annotated[Reals, Sum("trait", bound=_people_bound)]
 
 
-@local_step("columns/site_differences@1")
+@local_step("columns/site_differences@1", rests_on=(MOMENTS,), follows=scaling_follows)
 def site_differences(cohort: Cohort, at: Scaling) -> SiteDifferences:
     """The node's people times the squared distance of its mean; one number a node, hidden in the sum."""
     sums = np.ldexp(standardised(cohort, at).traits.sum(axis=0).astype(np.float64), -COLUMN_BITS)

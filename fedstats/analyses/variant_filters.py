@@ -7,8 +7,17 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from fedstats.additive import Additive, Limits, Sum
-from fedstats.analyses.genotype_counts import VariantTotals, above_floors, joined, refuse_rare
+from fedstats.analyses.genotype_counts import (
+    COUNTS,
+    COUNTS_BY_SEX,
+    VariantTotals,
+    above_floors,
+    counts_follow,
+    joined,
+    refuse_rare,
+)
 from fedstats.arrays import Bools, Counts, Reals
+from fedstats.certified import Certified, not_the_total
 from fedstats.cohort import Cohort
 from fedstats.federation import Federation
 from fedstats.kernels.hardy_weinberg import exact_p, exact_p_on_x
@@ -47,7 +56,23 @@ def _admissible(at: StrataParameters, floors: Floors) -> None:
     refuse_rare(at.minor_count, at.carrier_nodes, floors)
 
 
-@local_step("genotypes/hardy_strata@1", admissible=_admissible)
+def _follows(at: StrataParameters, model: Model, block: Block | None, certified: Certified) -> None:
+    if at.without_males != (model.kind == "x"):
+        raise not_the_total("people whose heterozygotes are counted")
+    counts_follow(at, model, block, certified)
+
+
+def _asked(study: Study) -> bool:
+    return study.analysis == "hardy" or study.filters.hwe is not None
+
+
+@local_step(
+    "genotypes/hardy_strata@1",
+    admissible=_admissible,
+    rests_on=(COUNTS, COUNTS_BY_SEX),
+    follows=_follows,
+    asked=_asked,
+)
 def hardy_strata(cohort: Cohort, at: StrataParameters) -> HardyStrata:
     """Excess of heterozygotes at the node, of all its people or of those who are not male.
 
@@ -128,5 +153,4 @@ def stratified_hardy_p(federation: Federation, study: Study, model: Model, total
 def _asks(totals: VariantTotals) -> Iterator[tuple[Block, StrataParameters]]:
     for first in range(0, len(totals), BLOCK):
         of = totals.take(np.arange(first, min(first + BLOCK, len(totals))))
-        minor = np.floor(of.minor_count).astype(np.int64)
-        yield Block(of.variants), StrataParameters(totals.kind == "x", minor, of.carrier_nodes)
+        yield Block(of.variants), StrataParameters(totals.kind == "x", of.whole_minor_count, of.carrier_nodes)

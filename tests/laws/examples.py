@@ -8,7 +8,7 @@ import numpy as np
 
 from fedstats.analyses.genotype_counts import ArmParameters
 from fedstats.analyses.linear_sums import CompleteParameters, ScanParameters
-from fedstats.analyses.standardise import Scaling
+from fedstats.analyses.moments import Scaling
 from fedstats.analyses.variant_filters import StrataParameters
 from fedstats.cohort import VALUE_CLASSES, VALUE_KNOWN, Cohort
 from fedstats.genotypes import pack

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fedstats.analyses.logistic_steps import NullAsk, RoundAsk, RoundZeroAsk
-from fedstats.analyses.standardise import Scaling
+from fedstats.analyses.moments import Scaling
 from fedstats.cohort import Cohort
 from fedstats.genotypes import pack
 from fedstats.study import Model, Term, Trait
