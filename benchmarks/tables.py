@@ -133,7 +133,9 @@ def report(records: Sequence[Record]) -> str:
     quick = "Small sizes (`--quick`): start-up decides most rows.\n" if any(r.quick for r in records) else ""
     said = [*(f"- {line}\n" for line in machines), quick and f"\n{quick}"]
     repeats = sorted({record.repeats for record in records})
-    said.append(f"\nMedians of {' or '.join(map(str, repeats))} repeats after a warm-up.\n")
+    said.append(
+        f"\nMedians of {' or '.join(map(str, repeats))} repeats after a warm-up; what takes over a minute ran once.\n"
+    )
     if any(record.kind == "task" for record in records):
         said += ["\n", task_table(records)]
         # Demands are of the full sizes; small ones would be judged by their start-up.

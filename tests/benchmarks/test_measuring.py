@@ -9,7 +9,8 @@ from benchmarks.growth import sentence, slope
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
 from benchmarks.records import Record
 from benchmarks.tables import comparisons, task_table
-from benchmarks.tasks import Demand
+from benchmarks.tasks import Demand, Program
+from benchmarks.turns import LONG_SECONDS, in_turn
 from benchmarks.written import between
 from fedstats.comparison.measure import CommandFailed, Measured, measure, median_of
 
@@ -117,3 +118,15 @@ def test_what_stands_between_marks_is_replaced_and_the_rest_stays() -> None:
     text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
 
     assert between(text, "x", "new\n") == "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n"
+
+
+def test_a_program_is_repeated_after_its_warm_up_unless_it_takes_long() -> None:
+    calls: list[str] = []
+
+    def program(name: str, wall: float) -> Program:
+        return Program(name, lambda _: (calls.append(name), Measured(wall, 1.0))[1])
+
+    found = in_turn([program("short", 1.0), program("long", LONG_SECONDS + 1)], 2, lambda _: None)
+
+    assert calls == ["short", "long", "short", "short"]
+    assert {name: len(runs) for name, runs in found.items()} == {"short": 2, "long": 1}
