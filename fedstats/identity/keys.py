@@ -152,8 +152,14 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _load_private(path: Path) -> object:
-    """The private key in a PEM file that nobody but its owner can read."""
+def read_secret(path: Path) -> bytes:
+    """The content of a file that nobody but its owner can read.
+
+    Raises
+    ------
+    UsageError
+        KEY_READABLE: others can read it.
+    """
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode & 0o777
         content = file.read()
@@ -163,6 +169,12 @@ def _load_private(path: Path) -> object:
             "if anybody else may have seen it.",
             code="KEY_READABLE",
         )
+    return content
+
+
+def _load_private(path: Path) -> object:
+    """The private key in a PEM file that nobody but its owner can read."""
+    content = read_secret(path)
     try:
         return load_pem_private_key(content, password=None)
     except (ValueError, TypeError):

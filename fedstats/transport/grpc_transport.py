@@ -1,4 +1,4 @@
-"""Nodes over gRPC: mutual TLS with pinned leaves, deadlines, errors turned back into exceptions.
+"""Nodes, or a key holder, over gRPC: mutual TLS with pinned leaves, deadlines, errors turned back into exceptions.
 
 Calls block and come from many threads; gRPC's own threads do the work below. Streams of 1 MiB pieces both ways.
 The node's name, not its address, must stand in its certificate, and no certificate but the one on its card is accepted.
@@ -62,6 +62,8 @@ class GrpcTransport:
     peers: Peers
     deadlines: Deadlines = field(default_factory=Deadlines)
     now: Callable[[], datetime] = _now
+    #: Generated client of the service that peers offer; a key holder's has the same kinds of methods.
+    client: Callable[[grpc.Channel], Any] = node_pb2_grpc.NodeStub  # Any: generated code has no types
     _channels: dict[str, grpc.Channel] = field(default_factory=dict)
     _stubs: dict[str, Any] = field(default_factory=dict)  # Any: generated code has no types
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -114,7 +116,7 @@ class GrpcTransport:
         with self._lock:
             if node not in self._stubs:
                 self._channels[node] = _channel(self.caller, self.peers[node], self.now())
-                self._stubs[node] = node_pb2_grpc.NodeStub(self._channels[node])
+                self._stubs[node] = self.client(self._channels[node])
             return self._stubs[node]
 
     def _tried(self, node: str, call: Callable[[], T]) -> T:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedstats.errors import NodeUnreachable
-from fedstats.identity.card import Card, check_leaf_dates
+from fedstats.identity.card import PROGRAMS, ROLE_WORDS, Card, check_leaf_dates
 from fedstats.identity.keys import Leaf
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A node as it is dialled.
+    """A node, or a key holder, as it is dialled.
 
     Attributes
     ----------
@@ -23,12 +23,15 @@ class Peer:
         Its card as it lies beside the roster; None where there is none.
     identity
         Its identity in the roster, hexadecimal.
+    role
+        As on its card.
     """
 
     name: str
     address: str
     card: Card | None
     identity: str
+    role: str = "node"
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ def check_before_dialling(caller: Caller, peer: Peer, now: datetime) -> Card:
     card = peer.card
     if card is None:
         raise NodeUnreachable(
-            "there is no card of this node beside the roster",
+            f"there is no card of this {ROLE_WORDS[peer.role]} beside the roster",
             code="NO_CARD",
-            hint=f"Ask {peer.name} for its card ('fedstats-node card') and lay {peer.name}.card beside roster.toml.",
+            hint=f"Ask {peer.name} for its card ('{PROGRAMS[peer.role]} card') "
+            f"and lay {peer.name}.card beside roster.toml.",
             node=peer.name,
         )
-    if card.identity != peer.identity or card.role != "node":
+    if card.identity != peer.identity or card.role != peer.role:
         raise NodeUnreachable(
             f"{peer.name}.card is of another identity than the roster names",
             code="CARD_NOT_IN_ROSTER",

@@ -96,6 +96,11 @@ class NodeStub:
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
                 response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                 _registered_method=True)
+        self.Certify = channel.unary_unary(
+                '/fedstats.v1.Node/Certify',
+                request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+                response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+                _registered_method=True)
         self.Receipt = channel.unary_unary(
                 '/fedstats.v1.Node/Receipt',
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
@@ -207,6 +212,13 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Certify(self, request, context):
+        """step K: CertifyOrder -> Scalars
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Receipt(self, request, context):
         """ReceiptOrder -> Accepted
         """
@@ -295,6 +307,11 @@ def add_NodeServicer_to_server(servicer, server):
             ),
             'Unmask': grpc.unary_unary_rpc_method_handler(
                     servicer.Unmask,
+                    request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+                    response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+            ),
+            'Certify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Certify,
                     request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                     response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
             ),
@@ -643,6 +660,33 @@ class Node:
             request,
             target,
             '/fedstats.v1.Node/Unmask',
+            fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+            fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Certify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedstats.v1.Node/Certify',
             fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
             fedstats_dot_v1_dot_node__pb2.Signed.FromString,
             options,
