@@ -125,7 +125,8 @@ def cohort_of(dataset: Dataset, model: Model, allowed: Bools) -> Cohort:
     covariates = _stack([term_values(dataset, term) for term in model.terms], dataset.people)
     local = _stack([term_values(dataset, term) for term in model.local_terms], dataset.people)
     site = np.column_stack([np.ones(dataset.people), local]) if model.site_effects else np.zeros((dataset.people, 0))
-    complete = ~np.isnan(np.column_stack([traits, covariates, local])).any(axis=1)
+    common = _stack([trait_values(dataset.columns[t.name], t) for t in model.common], dataset.people)
+    complete = ~np.isnan(np.column_stack([traits, covariates, local, common])).any(axis=1)
     everyone = Cohort(
         people=np.ones(dataset.people, np.bool_),
         covariates=covariates,
@@ -167,7 +168,7 @@ def _value_classes(numbers: Reals) -> Reals:
 def _of_kind(dataset: Dataset, model: Model) -> Bools:
     if model.kind == "y":
         return np.asarray(dataset.sex == 1)
-    if model.kind == "x" and model.traits:
+    if model.sex_known or (model.kind == "x" and model.traits):
         return np.asarray(dataset.sex != 0)
     return np.ones(dataset.people, np.bool_)
 

@@ -48,6 +48,8 @@ class Model:
     On x people need a known sex where the model has traits; on y they are males.
     An `accounting` model has everyone in, and its columns say who lacks what (`dataset.accounting_cohort`);
     it is there to count people and is never scanned.
+    `common` are traits that people must have beside the model's own, and `sex_known` asks for a known sex on every
+    kind: without either, these people would be too close to those of another model (`planning.distance`).
     """
 
     id: str
@@ -57,6 +59,8 @@ class Model:
     local_terms: tuple[Term, ...] = ()
     site_effects: bool = False
     accounting: bool = False
+    common: tuple[Trait, ...] = ()
+    sex_known: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -104,7 +108,12 @@ class Filters:
 @document
 @dataclass(frozen=True)
 class Study:
-    """The statistical part of a plan: what is computed, of whom, under which floors."""
+    """The statistical part of a plan: what is computed, of whom, under which floors.
+
+    `beside` are models of the other studies of the same request: nothing of them is computed here, but their people
+    are compared with those of this study's models. `ranges` are the lowest and highest value of traits and covariates
+    by name, as the analyst declared them for an analysis of noised totals; values outside count as the nearest inside.
+    """
 
     analysis: str
     models: tuple[Model, ...]
@@ -114,6 +123,8 @@ class Study:
     convergence: Literal["full", "plink"] = "full"
     floors: Floors = field(default_factory=Floors)
     filters: Filters = field(default_factory=Filters)
+    beside: tuple[Model, ...] = ()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def model(self, kind: VariantKind) -> tuple[Model, ...]:
         """The models that apply to variants of a kind."""

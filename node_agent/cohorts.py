@@ -22,8 +22,9 @@ from fedstats.study import Model
 from fedstats.wire.blobs import panel_from_bytes, variants_from_bytes
 from fedstats.wire.messages import Plan
 from node_agent.blob_folder import BlobFolder
+from node_agent.cohort_people import Bits, CohortPeople, bitmap
 from node_agent.datasets.load import LoadedDataset, RegisteredDataset
-from node_agent.run_people import RunPeople, Tags, person_tags
+from node_agent.run_people import ANALYSED, COUNTED, RunPeople, Tags, person_tags
 
 V = TypeVar("V")
 
@@ -61,12 +62,15 @@ class Cohorts:
         Secret of this node, under which the ledger names cohorts and people.
     earlier
         Who was in earlier runs.
+    members
+        Who was in earlier cohorts, by numbers that people keep.
     """
 
     registered: Mapping[str, RegisteredDataset]
     blobs: BlobFolder
     key: bytes = field(repr=False)
     earlier: RunPeople
+    members: CohortPeople
     _cache: dict[tuple[str, ...], object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -105,30 +109,44 @@ class Cohorts:
 
         return self._kept(("variants", plan.panel, plan.variants), make)
 
-    def allowed(self, plan: Plan) -> Bools:
-        """Who may be used by a run, shape (person,)."""
+    def allowed(self, plan: Plan, part: str = ANALYSED) -> Bools:
+        """Who may be used by the models of a run, or by its accounting of columns, shape (person,)."""
 
         def make() -> Bools:
             lists, dataset = plan.request.people, self.of_plan(plan)
             people = read_people(self.blobs.read(lists, "the lists of people") if lists else b"")
             allowed, earlier = people.allowed(dataset), earlier_runs(plan.request.people_as)
-            return allowed & self.earlier.among(earlier, self._tags(plan)) if earlier else allowed
+            return allowed & self.earlier.among(earlier, self._tags(plan), part) if earlier else allowed
 
-        return self._kept(("allowed", plan.dataset, plan.panel, plan.request.people, plan.request.people_as), make)
+        key = ("allowed", part, plan.dataset, plan.panel, plan.request.people, plan.request.people_as)
+        return self._kept(key, make)
 
     def keep_people(self, plan: Plan, digest: str) -> None:
-        """Remember who is in any model of a run, for runs that take the same people (`--people-as`)."""
+        """Remember who is in a run, for runs that take the same people (`--people-as`), and who is in its cohorts."""
+        tags = self._tags(plan)
         models = plan.study.scanned or plan.study.models
         used = np.any([self.cohort(plan, digest, model).people for model in models], axis=0)
-        self.earlier.keep(plan.run, self._tags(plan)[used])
+        self.earlier.keep(plan.run, tags[used])
+        self.earlier.keep(plan.run, tags[self.allowed(plan, COUNTED)], COUNTED)
+        for model in plan.study.models:
+            self.members.keep(self.name_of(plan, digest, model), self.bits(plan, digest, model))
+
+    def bits(self, plan: Plan, digest: str, model: Model) -> Bits:
+        """Who is in the cohort of a model, as a bitmap."""
+        return bitmap(self.number_people(plan), self.cohort(plan, digest, model).people)
+
+    def number_people(self, plan: Plan) -> Indices:
+        """The number of every person of the data set; the first time outside of a transaction."""
+        return self._kept(("numbers", plan.dataset), lambda: self.members.numbers(self._tags(plan)))
 
     def _tags(self, plan: Plan) -> Tags:
         return self._kept(("tags", plan.dataset), lambda: person_tags(self.key, self.unbound(plan.dataset)))
 
     def cohort(self, plan: Plan, digest: str, model: Model) -> Cohort:
         """The cohort of a model of a plan with this digest, without genotypes."""
+        part = COUNTED if model.accounting else ANALYSED
         return self._kept(
-            ("cohort", digest, model.id), lambda: cohort_of(self.of_plan(plan), model, self.allowed(plan))
+            ("cohort", digest, model.id), lambda: cohort_of(self.of_plan(plan), model, self.allowed(plan, part))
         )
 
     def name_of(self, plan: Plan, digest: str, model: Model) -> str:
@@ -141,7 +159,7 @@ class Cohorts:
     def check_columns(self, plan: Plan) -> None:
         """Refuse a plan that names columns which the data set lacks."""
         dataset = self.of_plan(plan)
-        wanted = {column for model in plan.study.models for column in columns_of(model)}
+        wanted = {column for model in (*plan.study.models, *plan.study.beside) for column in columns_of(model)}
         lacking = sorted(name for name in wanted if column_of(dataset, name) is None)
         if lacking:
             raise UsageError(f"the data set has no column {', '.join(map(repr, lacking))}", code="NO_COLUMN")
@@ -165,7 +183,8 @@ class Cohorts:
 
 def columns_of(model: Model) -> set[str]:
     """Columns that a model reads."""
-    return {trait.name for trait in model.traits} | {term.column for term in (*model.terms, *model.local_terms)}
+    traits = {trait.name for trait in (*model.traits, *model.common)}
+    return traits | {term.column for term in (*model.terms, *model.local_terms)}
 
 
 def people_name(key: bytes, dataset: Dataset, people: Bools) -> str:

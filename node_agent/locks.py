@@ -1,17 +1,20 @@
 """The lock on people: the same people are answered with one roster, whatever is asked (decision D4).
 
 Two sums over rosters that differ by one node would open that node. A run may go on without a lost node only where
-that node had signed so beforehand.
+that node had signed so beforehand. Two sums over people who differ by one person would show that person: people who
+differ from others that were answered by somebody, but by fewer than `min_level`, are too close, with whatever roster.
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from fedstats.documents import digest
-from fedstats.errors import ProtocolRefused
+from fedstats.errors import DisclosureRefused, ProtocolRefused
 from fedstats.privacy.messages import Member, RunContext
 from fedstats.privacy.pass_state import PassState
 from fedstats.wire.messages import Plan
 from fedstats.wire.passes import members
+from node_agent.cohort_people import Bits, difference, people_in
 from node_agent.node import Node
 from node_agent.permitted import domain_of
 from node_agent.records import Lock, PassRecord
@@ -32,16 +35,55 @@ def cohorts_of(node: Node, plan: Plan, plan_digest: str) -> Iterator[tuple[str, 
 
 
 def check_lock(node: Node, plan: Plan, cohort: str, domain: str) -> None:
-    """Refuse people who were answered with another run roster."""
+    """Refuse people who were answered with another run roster, or who are too close to people who were answered."""
     if node.policy.validation:
         return
     held = node.records.lock(cohort, domain)
-    if held is None or held.roster == run_roster(plan) or held.roster in _amended(node, plan):
+    if held is None:
+        _check_distance(node, cohort, domain)
+    elif held.roster != run_roster(plan) and held.roster not in _amended(node, plan):
+        raise ProtocolRefused(
+            "the same people were answered before in a run with other nodes; the difference of both would show a "
+            "node's own sums. Nothing was sent.",
+            code="OTHER_ROSTER",
+        )
+
+
+def _check_distance(node: Node, cohort: str, domain: str) -> None:
+    """Refuse people who were never answered, and are too close to some who were."""
+    bits = node.cohorts.members.of(cohort)
+    if bits is not None and near_earlier(node, bits, domain):
+        raise too_close(node, "people who were answered before")
+
+
+def near_earlier(node: Node, bits: Bits, domain: str) -> bool:
+    """Whether people differ from some who were answered by somebody, but by fewer than the floor."""
+    if node.policy.validation:
+        return False
+    people, floor = people_in(bits), node.policy.min_level
+    near = node.cohorts.members.answered(domain, people - floor + 1, people + floor - 1)
+    return any(0 < difference(bits, other) < floor for other in near)
+
+
+def check_pairs(node: Node, plan: Plan, plan_digest: str) -> None:
+    """Refuse a plan with two models whose people are too close."""
+    if node.policy.validation:
         return
-    raise ProtocolRefused(
-        "the same people were answered before in a run with other nodes; the difference of both would show a node's "
-        "own sums. Nothing was sent.",
-        code="OTHER_ROSTER",
+    cohorts = {node.cohorts.name_of(plan, plan_digest, model): model for model in plan.study.scanned}
+    bits = [node.cohorts.bits(plan, plan_digest, model) for model in cohorts.values()]
+    for one, other in combinations(bits, 2):
+        if 0 < difference(one, other) < node.policy.min_level:
+            raise too_close(node, "those of another model of the same plan")
+
+
+def too_close(node: Node, others: str) -> DisclosureRefused:
+    """The refusal, which says the limit, and neither who they are nor how many."""
+    floor = node.policy.min_level
+    return DisclosureRefused(
+        f"policy rule min_level: the people of a model are too close to {others}: they differ, but by fewer than "
+        f"{floor}, so that subtraction would show them. Nothing was sent.",
+        code="TOO_CLOSE",
+        hint="Take the people of the earlier run with --people-as, or people who differ by more.",
     )
 
 

@@ -18,9 +18,14 @@ from fedstats.ledger import Ledger, open_ledger
 from fedstats.privacy.masking_node import Party
 from fedstats.state_folder import check_state_folder, lock_folder
 from node_agent.blob_folder import BlobFolder, open_blobs
+from node_agent.certified_totals import TABLES as CERTIFIED_TABLES
+from node_agent.certified_totals import CertifiedTotals
+from node_agent.cohort_people import TABLES as COHORT_TABLES
+from node_agent.cohort_people import CohortPeople
 from node_agent.cohorts import Cohorts
 from node_agent.config import DatasetSettings, Settings
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
+from node_agent.encryption import Encryption
 from node_agent.peer_ledgers import TABLES as PEER_TABLES
 from node_agent.peer_ledgers import PeerLedgers
 from node_agent.policy import Policy
@@ -33,7 +38,7 @@ from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
 from node_agent.work import Workers
 
-ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES
+ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + CERTIFIED_TABLES
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,10 @@ class Node:
     secrets: SecretFiles
     spool: Spool
     blobs: BlobFolder
+    certified: CertifiedTotals
     cohorts: Cohorts
     workers: Workers
+    encryption: Encryption
     crash: CrashPoint
     lock_file: int
 
@@ -91,6 +98,7 @@ class Node:
     def close(self) -> None:
         """End the threads, then the ledger, then let another agent have the folder."""
         self.workers.stop()
+        self.encryption.close()
         self.ledger.close()
         os.close(self.lock_file)
 
@@ -189,8 +197,10 @@ def open_node(settings: Settings) -> Node:
         secrets=open_secret_files(settings.state / "secrets"),
         spool=open_spool(settings.state / "spool", records),
         blobs=blobs,
-        cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger)),
+        certified=CertifiedTotals(ledger, blobs),
+        cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
         workers=Workers(settings.threads),
+        encryption=Encryption(settings.roster.content.paillier_modulus, settings.threads),
         crash=crash_points(sandbox=settings.roster.content.sandbox),
         lock_file=lock_file,
     )

@@ -18,9 +18,13 @@ from fedstats.errors import UsageError
 from fedstats.ledger import Ledger
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS run_people (run TEXT PRIMARY KEY, people TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS run_people (
+  run TEXT NOT NULL, part TEXT NOT NULL, people TEXT NOT NULL, PRIMARY KEY (run, part));
 CREATE TABLE IF NOT EXISTS people (sha256 TEXT PRIMARY KEY, tags BLOB NOT NULL);
 """
+
+#: Parts of a run: the people of its models, and those whom its accounting of columns counts.
+ANALYSED, COUNTED = "analysed", "counted"
 
 #: Half of a SHA-256: two of a billion people have the same one with a chance of 1e-21.
 TAG_BYTES = 16
@@ -42,15 +46,15 @@ class RunPeople:
 
     ledger: Ledger
 
-    def keep(self, run: str, tags: Tags) -> None:
-        """Remember who was in a run; called within a transaction of the ledger."""
+    def keep(self, run: str, tags: Tags, part: str = ANALYSED) -> None:
+        """Remember who was in a part of a run; called within a transaction of the ledger."""
         body = b"".join(sorted(tags.tolist()))
         sha256 = hashlib.sha256(body).hexdigest()
         self.ledger.write("INSERT OR IGNORE INTO people VALUES (?, ?)", sha256, body)
-        self.ledger.write("INSERT OR IGNORE INTO run_people VALUES (?, ?)", run, sha256)
+        self.ledger.write("INSERT OR IGNORE INTO run_people VALUES (?, ?, ?)", run, part, sha256)
 
-    def among(self, runs: Iterable[str], tags: Tags) -> Bools:
-        """Who of these people was in one of some earlier runs, shape (person,).
+    def among(self, runs: Iterable[str], tags: Tags, part: str = ANALYSED) -> Bools:
+        """Who of these people was in that part of one of some earlier runs, shape (person,).
 
         Parameters
         ----------
@@ -58,20 +62,22 @@ class RunPeople:
             Ids of runs, or digests of their plans.
         tags
             Of the people that are asked about.
+        part
+            `ANALYSED` or `COUNTED`.
 
         Raises
         ------
         UsageError
             Code UNKNOWN_RUN: a run did not begin here.
         """
-        earlier = {tag for run in runs for tag in self._of(run).tolist()}
+        earlier = {tag for run in runs for tag in self._of(run, part).tolist()}
         return np.array([tag in earlier for tag in tags.tolist()], np.bool_)
 
-    def _of(self, run: str) -> Tags:
+    def _of(self, run: str, part: str) -> Tags:
         found = self.ledger.rows(
             "SELECT tags FROM people WHERE sha256 IN"
-            " (SELECT people FROM run_people JOIN runs USING (run) WHERE run = ?1 OR plan = ?1)",
-            run,
+            " (SELECT people FROM run_people JOIN runs USING (run) WHERE part = ?2 AND (run = ?1 OR plan = ?1))",
+            *(run, part),
         )
         if not found:
             raise UsageError(

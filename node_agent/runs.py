@@ -1,21 +1,25 @@
 """A run at this node: its plan is proposed, perhaps refined, then it begins, and from there on its roster is fixed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fedstats.documents import digest
 from fedstats.errors import DisclosureRefused, ProtocolRefused
 from fedstats.identity.signing import Signed, open_signed
+from fedstats.planning.distance import TOO_CLOSE_TO_EARLIER
 from fedstats.planning.serve import serve
-from fedstats.planning.survey import Serve
+from fedstats.planning.survey import ModelServe, Reason, Serve
 from fedstats.privacy.agreement import read_run_keys
 from fedstats.privacy.masking_node import check_run, open_run
 from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Plan, RunKeysOrder, Serving
 from fedstats.wire.passes import members, run_context
 from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
-from node_agent.locks import check_lock, cohorts_of, passes_in_the_way
+from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
 from node_agent.node import Node
 from node_agent.passes import give_up
+from node_agent.permitted import domain_of
 from node_agent.policy import authorise
+from node_agent.run_people import COUNTED
 from node_agent.secret_files import run_secret
 from node_agent.signed_texts import from_texts
 
@@ -30,7 +34,7 @@ def propose(node: Node, signed: Signed) -> Signed:
         return stored
     # Reading tables and matching a panel takes seconds: not while the ledger waits.
     check_plan(node, plan, coordinator_name(node, signed))
-    found = serve(node.cohorts.of_plan(plan), plan.study, node.policy.floors(), node.cohorts.allowed(plan))
+    found = _with_earlier(node, plan, plan_digest, _served(node, plan))
     serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
@@ -38,6 +42,25 @@ def propose(node: Node, signed: Signed) -> Signed:
         return serving
 
     return answer_once(node, key, signed, make)
+
+
+def _served(node: Node, plan: Plan) -> Serve:
+    """What this node's floors say of the models of a plan."""
+    cohorts, floors = node.cohorts, node.policy.floors()
+    return serve(cohorts.of_plan(plan), plan.study, floors, cohorts.allowed(plan), cohorts.allowed(plan, COUNTED))
+
+
+def _with_earlier(node: Node, plan: Plan, plan_digest: str, found: Serve) -> Serve:
+    """The same, where people who are too close to some that were answered before are not served either."""
+    reason = Reason(TOO_CLOSE_TO_EARLIER, node.policy.min_level)
+    models = {model.id: model for model in plan.study.models}
+
+    def judged(one: ModelServe) -> ModelServe:
+        model = models[one.model]
+        near = near_earlier(node, node.cohorts.bits(plan, plan_digest, model), domain_of(model))
+        return replace(one, reasons=(*one.reasons, reason)) if near else one
+
+    return Serve(tuple(judged(one) for one in found.models))
 
 
 def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
@@ -55,6 +78,8 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
     if set(plan.nodes) != set(plan.study.nodes) or len(set(plan.study.nodes)) != len(plan.study.nodes):
         raise ProtocolRefused("the nodes of plan and study are not the same.", code="WRONG_ROSTER")
     authorise(node.policy, plan, coordinator, node.records.runs_begun(plan.run))
+    if plan.privacy == "paillier":
+        node.encryption.check()
     check_run(node.party, run_context(plan))
     if plan.amends or plan.lost:
         _check_amendment(node, plan)
@@ -115,22 +140,26 @@ def begin(node: Node, signed: Signed) -> Signed:
     if signed.kind == RunKeysOrder.__name__:
         return _take_run_keys(node, signed)
     order = opened(node, signed, BeginOrder)
+    proposed = node.records.plan(order.plan)
+    if proposed is not None:
+        node.cohorts.number_people(proposed)
 
     def make() -> Signed:
         plan = _proposed(node, order)
         check_plan(node, plan, coordinator_name(node, signed))
         _check_serving(node, plan)
+        check_pairs(node, plan, order.plan)
+        node.cohorts.keep_people(plan, order.plan)
         for cohort, domain in cohorts_of(node, plan, order.plan):
             check_lock(node, plan, cohort, domain)
         for found in list(passes_in_the_way(node, plan, order.plan)):
             give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
         node.records.begin_run(plan.run, order.plan)
         node.runs.touch(plan.run, datetime.now(UTC))
-        node.cohorts.keep_people(plan, order.plan)
         node.peers.run_begins(plan.run)
         if plan.lost:
             node.ledger.append("amended", {"run": plan.run, "amends": plan.amends, "lost": _names(plan)})
-        if plan.privacy == "plain":
+        if not plan.masked:
             return node.signed(Accepted(plan.run, "", node.name, "begun"))
         secret, answer = open_run(node.party, run_context(plan))
         node.secrets.save(run_secret(plan.run), secret)
@@ -154,8 +183,7 @@ def _proposed(node: Node, order: BeginOrder) -> Plan:
 
 def _check_serving(node: Node, plan: Plan) -> None:
     """Refuse to begin what this node does not serve in full: nobody withholds silently."""
-    found: Serve = serve(node.cohorts.of_plan(plan), plan.study, node.policy.floors(), node.cohorts.allowed(plan))
-    for model in found.models:
+    for model in _served(node, plan).models:
         for reason in model.reasons:
             raise DisclosureRefused(
                 f"policy rule {reason.rule}: model {model.model} is not served here, the limit is {reason.limit:g}; "
@@ -170,7 +198,7 @@ def _take_run_keys(node: Node, signed: Signed) -> Signed:
 
     def make() -> Signed:
         begun = node.records.plan_of_run(order.run)
-        if begun is None or begun[1].privacy == "plain":
+        if begun is None or not begun[1].masked:
             raise ProtocolRefused("channel keys came for a run that has none here.", code="OUT_OF_ORDER")
         keys = from_texts(order.keys, members(begun[1]))
         read_run_keys(run_context(begun[1]), keys)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fedstats.frontend.backend import Backend
 from fedstats.frontend.job import Job
 from fedstats.frontend.variants import Chosen, choose, kinds_of, without_kinds
+from fedstats.planning.distance import Serves, keep_apart, refuse_close, with_beside
 from fedstats.planning.grouping import group
 from fedstats.planning.panel import select
 from fedstats.planning.people_lists import people_digest
@@ -46,13 +47,30 @@ def prepare(backend: Backend, job: Job) -> Preparation:
     resolution = resolve(request, kinds_of(backend.panel, chosen.variants), surveys, strictest(surveys))
     notes = [Note("SELECTION", warning, warning=True) for warning in selection.warnings]
     notes += resolution.notes
-    studies = [_agreed(backend, replace(job, request=request), study, chosen, notes) for study in resolution.studies]
+    job = replace(job, request=request)
+    served = _kept_apart(backend, job, resolution.studies, chosen, notes)
+    studies = [_agreed(backend, job, study, serves, chosen, notes) for study, serves in served]
     return Preparation(request, tuple(studies), dict(selection.left_out), tuple(notes))
 
 
-def _agreed(backend: Backend, job: Job, study: Study, chosen: Chosen, notes: list[Note]) -> Prepared:
+def _kept_apart(
+    backend: Backend, job: Job, studies: tuple[Study, ...], chosen: Chosen, notes: list[Note]
+) -> list[tuple[Study, Serves]]:
+    """The studies with what nodes serve of them; asked again where models had to be given common people."""
+    studies = with_beside(studies)
+    while True:
+        serves = [backend.serve(study, job.request, job.people, chosen.variants) for study in studies]
+        apart = keep_apart(studies, serves)
+        if apart.studies == studies:
+            return list(zip(studies, serves, strict=True))
+        # Traits only ever join, so this ends.
+        notes += apart.notes
+        studies = apart.studies
+
+
+def _agreed(backend: Backend, job: Job, study: Study, serves: Serves, chosen: Chosen, notes: list[Note]) -> Prepared:
     """The study as every node serves it; nodes are asked again where their answers changed it."""
-    grouped = group(study, backend.serve(study, job.request, job.people, chosen.variants))
+    grouped = group(study, refuse_close(study, serves))
     notes += grouped.notes
     kept = without_kinds(chosen, backend.panel, grouped.dropped, len(study.nodes))
     if grouped.study != study:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fedstats.errors import DisclosureRefused
+from fedstats.planning.distance import TOO_CLOSE, TOO_CLOSE_TO_EARLIER
 from fedstats.planning.faults import listing
 from fedstats.planning.survey import Reason, Serve
 from fedstats.rows import Note
@@ -14,7 +15,15 @@ _RULES = {
     "min_arm": "needs at least {limit:g} cases and {limit:g} controls at a node",
     "min_level": "needs at least {limit:g} people in each level at a node",
     "parameters_per_person": "allows at most {limit:g} parameters a person",
+    TOO_CLOSE: "wants people who differ from those of another kind of variants by nobody, or by at least {limit:g}",
+    TOO_CLOSE_TO_EARLIER: "wants people who differ from those of earlier runs by nobody, or by at least {limit:g}",
 }
+
+_HINT = "Nothing was sent. Widen the trait or the lists of people, or leave the node out with --nodes."
+_CLOSE_HINT = (
+    "Nothing was sent. Take the people of the earlier run (--people-as OUT), ask for its traits and these in one run, "
+    "or --keep people who differ from those by more."
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +67,12 @@ def _required(study: Study, refused: Mapping[str, Mapping[str, Sequence[Reason]]
     lines = [_sentence(model, refused[model.id]) for model in needed if model.id in refused]
     if not lines:
         return
+    reasons = [reason for model in needed for found in refused.get(model.id, {}).values() for reason in found]
+    close = all(reason.rule == TOO_CLOSE_TO_EARLIER for reason in reasons)
     raise DisclosureRefused(
         "; ".join(dict.fromkeys(lines)),
-        code="NOT_SERVED",
-        hint="Nothing was sent. Widen the trait or the lists of people, or leave the node out with --nodes.",
+        code="TOO_CLOSE" if close else "NOT_SERVED",
+        hint=_CLOSE_HINT if close else _HINT,
     )
 
 
@@ -88,6 +99,12 @@ def _joined(models: Sequence[Model], serves: Mapping[str, Serve]) -> tuple[Model
     for model in models:
         key = (model.kind, model.accounting, *(twins[node][model.id] for node in serves))
         groups.setdefault(key, []).append(model)
-    return tuple(
-        replace(same[0], traits=tuple(trait for model in same for trait in model.traits)) for same in groups.values()
-    )
+    return tuple(_one_model(same) for same in groups.values())
+
+
+def _one_model(same: Sequence[Model]) -> Model:
+    """Models with the same people as one."""
+    traits = tuple(trait for model in same for trait in model.traits)
+    own = {trait.name for trait in traits}
+    common = {trait.name: trait for model in same for trait in model.common if trait.name not in own}
+    return replace(same[0], traits=traits, common=tuple(common.values()))

@@ -1,6 +1,6 @@
 """Which models of a study a node serves: its floors, applied to its own people before anything is computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,20 +11,43 @@ from fedstats.planning.survey import ModelServe, Reason, Serve
 from fedstats.study import Floors, Model, Study
 
 
-def serve(dataset: Dataset, study: Study, floors: Floors, allowed: Bools) -> Serve:
+def serve(dataset: Dataset, study: Study, floors: Floors, allowed: Bools, counted: Bools | None = None) -> Serve:
     """Say for every model of a study whether this node serves it, at the node.
 
-    `floors` are of the node's own policy; `allowed`, shape (person,), are on the lists of the request.
+    `floors` are of the node's own policy; `allowed`, shape (person,), are on the lists of the request. The accounting
+    model is of `counted`, the same people unless said.
     """
-    people: dict[str, Bools] = {}
-    answers: list[ModelServe] = []
-    for model in study.models:
-        cohort = cohort_of(dataset, model, allowed)
-        people[model.id] = cohort.people
-        alike = [other.id for other in study.models if (other.kind, other.accounting) == (model.kind, model.accounting)]
-        twin = next(other for other in alike if np.array_equal(people[other], cohort.people))
-        answers.append(ModelServe(model.id, twin, tuple(_reasons(cohort, model, floors))))
-    return Serve(tuple(answers))
+    cohorts = {
+        model.id: cohort_of(dataset, model, counted if model.accounting and counted is not None else allowed)
+        for model in (*study.models, *study.beside)
+    }
+    people = {name: cohort.people for name, cohort in cohorts.items()}
+    return Serve(
+        tuple(
+            ModelServe(
+                model.id,
+                _twin(model, study, people),
+                tuple(_reasons(cohorts[model.id], model, floors)),
+                tuple(_too_close(model, study, people, floors.min_level)),
+            )
+            for model in study.models
+        )
+    )
+
+
+def _twin(model: Model, study: Study, people: Mapping[str, Bools]) -> str:
+    """The first model that has the same people, of those that could share a scan."""
+    alike = [other.id for other in study.models if (other.kind, other.accounting) == (model.kind, model.accounting)]
+    return next(other for other in alike if np.array_equal(people[other], people[model.id]))
+
+
+def _too_close(model: Model, study: Study, people: Mapping[str, Bools], floor: int) -> Iterator[str]:
+    """Models whose people differ from this one's by fewer than the floor, but differ."""
+    if model.accounting:
+        return
+    for other in (*study.scanned, *study.beside):
+        if 0 < int(np.count_nonzero(people[other.id] != people[model.id])) < floor:
+            yield other.id
 
 
 def _reasons(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:

@@ -99,12 +99,14 @@ class ModelServe:
     """Whether a node serves one model.
 
     `same_people` names the first model of the study, of the same kind, that has exactly the same people here; itself
-    where no other has.
+    where no other has. `too_close` names models, of the study or beside it, whose people differ from these by so few
+    that they could be singled out by subtraction; how many they are, nobody says.
     """
 
     model: str
     same_people: str
     reasons: tuple[Reason, ...] = ()
+    too_close: tuple[str, ...] = ()
 
     @property
     def serves(self) -> bool:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from fedstats.coordinator.splitting import LARGEST_PASS_WORDS
+from fedstats.dataset import People
 from fedstats.documents import decode, digest
 from fedstats.errors import DisclosureRefused, Failed, FedstatsError, ProtocolRefused, Refused, UsageError
 from fedstats.identity.keys import generate_identity
 from fedstats.identity.signing import sign
 from fedstats.ledger import verify
+from fedstats.planning.people_lists import people_bytes
 from fedstats.study import Study
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -533,7 +535,7 @@ def test_other_people_may_be_asked_with_another_roster(tmp_path: Path):
     with driven_locally(make_federation(tmp_path, FOUR)) as driver:
         finished_run(driver, "run-1")
         smaller = three_of(driver)
-        remove = b'{"keep":null,"remove":[["EE1","EE1"],["FI1","FI1"],["NO1","NO1"]]}'
+        remove = people_bytes(People(remove=frozenset((f"{s}{n}", f"{s}{n}") for s in FOUR[:3] for n in range(10))))
         plan = smaller.plan(run="run-2", privacy="masked")
         shas = {line.put("run-2", "people", remove) for line in smaller.lines.values()}
 
