@@ -26,6 +26,13 @@ class Reading:
             return ""
         return str(value)
 
+    def table(self, value: object, where: str) -> dict[str, Any]:
+        """A table; empty where it is something else."""
+        if isinstance(value, dict):
+            return value
+        self.faults.append(f"{where} must be a table")
+        return {}
+
     def path(self, table: Mapping[str, Any], key: str, where: str) -> Path | None:
         """A path, relative to the file; None where it is absent."""
         value = self.text(table, key, where)
@@ -73,3 +80,18 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(path.name, [f"it cannot be read: {error.strerror}"], code="BAD_CONFIG") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path.name, [f"it is not TOML: {error}"], code="BAD_CONFIG") from None
+
+
+def value_like(default: object, value: object) -> tuple[Any, str]:
+    """A value of the type of its default and "", or None and what it must be; a tuple stands for a list of names."""
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value), ""
+        return None, "a list of names"
+    if isinstance(default, bool):
+        wanted = "true or false"
+    elif isinstance(default, float):
+        value, wanted = (float(value) if type(value) is int else value), "a number"
+    else:
+        wanted = "a whole number" if isinstance(default, int) else "a text"
+    return (value, "") if type(value) is type(default) else (None, wanted)

@@ -34,7 +34,7 @@ from typing import Any
 from fedstats.config_reading import Reading, is_loopback, load_toml
 from fedstats.errors import ConfigError
 from fedstats.identity.checks import is_hex, key_faults, name_faults, repeated
-from fedstats.identity.roster import Roster, read_roster
+from fedstats.identity.roster import Roster, read_roster_into
 from node_agent.policy import Policy, read_policy
 
 THREADS_VARIABLE = "FEDSTATS_THREADS"
@@ -104,11 +104,11 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     table = load_toml(path)
     reading = Reading(path.absolute().parent)
     reading.faults += key_faults(table, ("node", "dataset", "policy"), ("node", "dataset", "policy"), path.name)
-    node = _table(reading, table.get("node", {}), "[node]")
-    policy, policy_faults = read_policy(_table(reading, table.get("policy", {}), "[policy]"))
+    node = reading.table(table.get("node", {}), "[node]")
+    policy, policy_faults = read_policy(reading.table(table.get("policy", {}), "[policy]"))
     host, port = reading.address(node, "listen", "[node]")
     roster_path = reading.file(node, "roster", "[node]")
-    roster = _roster(reading, roster_path)
+    roster = read_roster_into(reading.faults, roster_path)
     datasets = _datasets(reading, table.get("dataset", []))
     threads = _threads(reading, node, environment)
     _node_faults(reading, node)
@@ -123,27 +123,10 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, promised)
 
 
-def _table(reading: Reading, value: object, where: str) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    reading.faults.append(f"{where} must be a table")
-    return {}
-
-
 def _node_faults(reading: Reading, node: Mapping[str, Any]) -> None:
     reading.faults += key_faults(node, _NODE, _NODE_NEEDED, "[node]")
     if "name" in node:
         reading.faults += name_faults(node["name"], "[node]")
-
-
-def _roster(reading: Reading, path: Path | None) -> Roster | None:
-    if path is None or not path.is_file():
-        return None
-    try:
-        return read_roster(path)
-    except ConfigError as error:
-        reading.faults += [f"{error.subject}: {fault}" for fault in error.faults]
-        return None
 
 
 def _threads(reading: Reading, node: Mapping[str, Any], environment: Mapping[str, str]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import fedstats.analyses  # noqa: F401  # registers every analysis
 from fedstats.analysis import ANALYSES as REGISTERED
+from fedstats.config_reading import value_like
 from fedstats.errors import Refused
 from fedstats.identity.checks import key_faults
 from fedstats.study import Floors, Study
@@ -17,9 +18,9 @@ from fedstats.wire.messages import Plan
 
 #: Every analysis that this version knows.
 ANALYSES = tuple(REGISTERED)
-PRIVACY = ("masked", "plain")
+PRIVACY = ("masked", "plain", "paillier")
 #: Names that a configuration may hold for settings of later versions; nothing of them can be asked yet.
-PRIVACY_LATER = ("paillier", "dp")
+PRIVACY_LATER = ("dp",)
 
 #: The least that a real node may set each floor to (decision E4).
 HARD_FLOORS = {"min_people": 50, "min_arm": 10, "min_level": 5, "min_nodes": 3, "min_mac": 5, "min_missing": 5}
@@ -28,6 +29,9 @@ TWO_NODES = 2
 MOST_PARAMETERS = 0.1
 #: `parameters_per_person` where it is not limited; a document holds no infinity.
 UNLIMITED = 1e9
+
+#: What may be allowed beside the analyses; each needs a reason.
+_ALLOWANCES = ("allow_drop", "allow_two_nodes", "allow_site_effects", "allow_unmasked_paillier")
 
 NOTHING_SENT = "Nothing was sent."
 
@@ -54,6 +58,8 @@ class Policy:
         Most runs that may ever begin, 0 for no limit.
     allow_drop, allow_two_nodes, allow_site_effects
         `--missing drop`; runs of two nodes; site effects eliminated here.
+    allow_unmasked_paillier
+        `--paillier-masks off`: coordinator and key holder together could read this node's sums.
     continue_without_me
         Whether a run may go on without this node if it is lost, although the difference shows its sums.
     approval
@@ -78,6 +84,7 @@ class Policy:
     allow_drop: bool = False
     allow_two_nodes: bool = False
     allow_site_effects: bool = False
+    allow_unmasked_paillier: bool = False
     continue_without_me: bool = False
     approval: str = "auto"
     coordinators: tuple[str, ...] = ()
@@ -124,6 +131,7 @@ VALIDATION: Mapping[str, Any] = {
     "max_queries": 0,
     "allow_drop": True,
     "allow_site_effects": True,
+    "allow_unmasked_paillier": True,
     "reason": "validation on public data",
 }
 
@@ -157,21 +165,10 @@ def read_policy(table: Mapping[str, Any]) -> tuple[Policy, list[str]]:
 
 def _value(reading: _Reading, name: str, default: object) -> Any:
     """A value of the type of its default, or None and a fault."""
-    value = reading.table[name]
-    if isinstance(default, tuple):
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return tuple(value)
-        wanted = "a list of names"
-    elif isinstance(default, bool):
-        wanted = "true or false"
-    elif isinstance(default, float):
-        value, wanted = (float(value) if type(value) is int else value), "a number"
-    else:
-        wanted = "a whole number" if isinstance(default, int) else "a text"
-    if type(value) is type(default):
-        return value
-    reading.faults.append(f"[policy] {name} must be {wanted}")
-    return None
+    value, wanted = value_like(default, reading.table[name])
+    if wanted:
+        reading.faults.append(f"[policy] {name} must be {wanted}")
+    return value
 
 
 def _rule_faults(policy: Policy) -> list[str]:
@@ -210,7 +207,7 @@ def _in_need_of_reason(policy: Policy) -> list[str]:
     if policy.reason.strip():
         return []
     wanting = [f'privacy = "{one}"' for one in policy.privacy if one == "plain"]
-    return wanting + [name for name in ("allow_drop", "allow_two_nodes", "allow_site_effects") if getattr(policy, name)]
+    return wanting + [name for name in _ALLOWANCES if getattr(policy, name)]
 
 
 def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> None:
@@ -228,8 +225,7 @@ def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> 
         raise refused("coordinators", f"coordinator {coordinator!r} may not ask here")
     if study.analysis not in policy.analyses:
         raise refused("analyses", f"{study.analysis!r} is not among {_listed(policy.analyses)}")
-    if plan.privacy not in policy.privacy:
-        raise refused("privacy", f"{plan.privacy!r} is not among {_listed(policy.privacy)}")
+    authorise_privacy(policy, plan)
     if len(study.nodes) < policy.min_nodes:
         raise refused("min_nodes", f"a run of {len(study.nodes)} nodes is smaller than {policy.min_nodes}")
     if study.missing != "mean" and not policy.allow_drop:
@@ -239,6 +235,20 @@ def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> 
     if policy.max_queries and runs_begun >= policy.max_queries:
         raise refused("max_queries", f"{policy.max_queries} runs have begun, which is the limit")
     _authorise_floors(policy, study)
+
+
+def authorise_privacy(policy: Policy, plan: Plan) -> None:
+    """Refuse a plan whose setting the policy does not allow.
+
+    Raises
+    ------
+    Refused
+        Naming rule and limit.
+    """
+    if plan.privacy not in policy.privacy:
+        raise refused("privacy", f"{plan.privacy!r} is not among {_listed(policy.privacy)}")
+    if plan.privacy == "paillier" and not plan.masked and not policy.allow_unmasked_paillier:
+        raise refused("allow_unmasked_paillier", "'--paillier-masks off' is not allowed")
 
 
 def _authorise_floors(policy: Policy, study: Study) -> None:

@@ -175,6 +175,17 @@ def read_roster(path: Path) -> Roster:
     return roster
 
 
+def read_roster_into(faults: list[str], path: Path | None) -> Roster | None:
+    """The roster that a configuration names, or None, with what is wrong with it among the faults."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_roster(path)
+    except ConfigError as error:
+        faults += [f"{error.subject}: {fault}" for fault in error.faults]
+        return None
+
+
 def read_draft_roster(path: Path) -> Roster:
     """Read a roster that is on its way round: signatures may be missing, those there are must fit."""
     table = _load(path)
