@@ -4,9 +4,14 @@ For processes of our own only: a library must not do this to the program of whoe
 """
 
 import gc
+import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -23,12 +28,22 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 def lean_process() -> None:
     """Pin linear algebra to one thread, hold Arrow to the threads allowed, and look for garbage seldom."""
-    for name in _LIBRARY_THREADS:
-        os.environ[name] = "1"
+    one_thread_below()
     threads = os.environ.get(THREADS_VARIABLE, "")
     if threads.isdecimal() and int(threads):
         os.environ["POLARS_MAX_THREADS"] = threads
         os.environ["OMP_NUM_THREADS"] = threads  # Arrow's pool; no other library here has one of OpenMP
+    load_quickly()
+
+
+def one_thread_below() -> None:
+    """Pin libraries to one thread each, before they are loaded."""
+    for name in _LIBRARY_THREADS:
+        os.environ[name] = "1"
+
+
+def load_quickly() -> None:
+    """Spend no time on garbage while libraries are loaded, nor on plugins that nobody uses."""
     # Looking for pydantic's plugins reads the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
@@ -45,23 +60,66 @@ def load_arrow_alone() -> None:
 
     That takes half a second and 50 MiB. Arrow looks once; whoever asks it for a data frame later still gets one.
     """
-    if "pandas" in sys.modules:
-        return
-    blocked = _NoPandas()
-    sys.meta_path.insert(0, blocked)
-    try:
+    with _without("pandas"):
         import pyarrow as pa
 
         pa.array([0])
+
+
+def load_logging_alone() -> None:
+    """Load structlog without rich, with which it would colour tracebacks that are never printed."""
+    with _without("rich"):
+        importlib.import_module("structlog")
+
+
+def load_compiler_alone() -> None:
+    """Load numba without foreign functions and settings in a file; of scipy only where it finds matrix products."""
+    with _without("cffi", "yaml"):
+        load_matrix_products_alone()
+        from numba.core.registry import cpu_target
+
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+
+
+def load_matrix_products_alone() -> None:
+    """Load one module of scipy, from which numba takes addresses of BLAS, without the package that it lies in.
+
+    With the package come test and build tools of numpy, which take a fifth of a second; whoever imports it later still
+    gets it. Where scipy has no such module any more, numba finds its own way.
+    """
+    if "scipy.linalg" in sys.modules:
+        return
+    package = ModuleType("scipy.linalg")
+    try:
+        package.__path__ = [str(Path(path) / "linalg") for path in importlib.import_module("scipy").__path__]
+        sys.modules[package.__name__] = package
+        importlib.import_module("scipy.linalg.cython_blas")
+    except ImportError:
+        return
     finally:
-        sys.meta_path.remove(blocked)
+        sys.modules.pop(package.__name__, None)
 
 
-class _NoPandas:
-    """Says that there is no pandas."""
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Hide packages that are not loaded yet; whoever imports them later gets them."""
+    hidden = _Hidden(names)
+    sys.meta_path.insert(0, hidden)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hidden)
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """Says that there are no such packages."""
+
+    names: tuple[str, ...]
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002  # the import system's signature
-        """Nothing but the refusal of one name."""
-        if name == "pandas":
+        """Nothing but the refusal of some names."""
+        if name in self.names:
             raise ModuleNotFoundError(name)
         return None

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from fedstats.errors import FedstatsError
+from fedstats.lean_process import load_arrow_alone, load_logging_alone, load_quickly, one_thread_below
 from fedstats.terminal.failures import exit_code, print_error
 from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
@@ -27,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
 )
-_out = Console(soft_wrap=True, highlight=False)
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="node.toml, with the node's settings.")
@@ -39,19 +36,15 @@ ConfigOption = Annotated[
 
 def run() -> None:
     """Entry point: run a command and end with its exit code; every error is one clear message."""
+    # The agent's own threads share the cores.
     one_thread_below()
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    load_quickly()
     sys.exit(exit_code("fedstats-node", app, _show))
 
 
 def _show(error: FedstatsError) -> None:
     print_error("fedstats-node", error)
-
-
-def one_thread_below() -> None:
-    """Pin libraries to one thread each, before they are loaded: the agent's own threads share the cores."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 
 @app.command(cls=GroupedCommand)
@@ -135,7 +128,7 @@ def _described(card: Any) -> str:  # Any: a Card, which takes long to import
 
 
 def _say(text: str) -> None:
-    _out.print(escape(text))
+    typer.echo(text)
 
 
 @app.command("check-config", cls=GroupedCommand)
@@ -147,19 +140,21 @@ def check_config(file: ConfigFile) -> None:
     settings = read_settings(file)
     keys, registered = check_all(settings)
     for name, dataset in registered.items():
-        _out.print(f"data set {name}: {dataset.people} people, {dataset.variants} variants")
+        _say(f"data set {name}: {dataset.people} people, {dataset.variants} variants")
         for warning in dataset.warnings:
-            _out.print(f"  warning: {escape(warning)}")
+            _say(f"  warning: {warning}")
     for warning in keys_warnings(keys, datetime.now(UTC)):
-        _out.print(f"warning: {escape(warning)}")
+        _say(f"warning: {warning}")
     if not settings.policy.analyses:
-        _out.print("warning: [policy] analyses allows nothing, so every plan will be refused")
-    _out.print(f"{escape(file.name)} is good: node {settings.name} of {settings.roster.content.federation}")
+        _say("warning: [policy] analyses allows nothing, so every plan will be refused")
+    _say(f"{file.name} is good: node {settings.name} of {settings.roster.content.federation}")
 
 
 @app.command(cls=GroupedCommand)
 def serve(config: ConfigOption) -> None:
     """Answer permitted coordinators until stopped."""
+    load_logging_alone()
+    load_arrow_alone()
     from fedstats.logs import set_up_logs
     from node_agent.config import read_settings
     from node_agent.node import open_node
@@ -184,7 +179,7 @@ def accept_ledger(
     from node_agent.node import accept_peer_ledger
 
     accept_peer_ledger(read_settings(config), node)
-    _out.print(f"the ledger of {escape(node)} is taken as it will be shown next; this is entered in the ledger")
+    _say(f"the ledger of {node} is taken as it will be shown next; this is entered in the ledger")
 
 
 @app.command(cls=GroupedCommand)
@@ -196,6 +191,9 @@ def audit(
     """Verify the hash chain of a ledger, and print what it holds."""
     from collections import Counter
 
+    from rich.console import Console
+    from rich.table import Table
+
     from fedstats.ledger import GENESIS, verify
 
     entries = verify(file)
@@ -204,6 +202,6 @@ def audit(
     for kind, number in sorted(kinds.items()):
         times = [entry.at[:19] for entry in entries if entry.kind == kind]
         table.add_row(kind, str(number), times[0], times[-1])
-    _out.print(table)
+    Console(soft_wrap=True, highlight=False).print(table)
     head = entries[-1].hash if entries else GENESIS
-    _out.print(f"the chain of {len(entries)} entries is whole; head {head}")
+    _say(f"the chain of {len(entries)} entries is whole; head {head}")

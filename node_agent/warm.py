@@ -15,6 +15,7 @@ import structlog
 import fedstats.analyses
 from fedstats.cohort import Cohort
 from fedstats.genotypes import pack
+from fedstats.lean_process import load_compiler_alone
 from fedstats.step import STEPS, Step, parameter_dims
 from fedstats.study import Model, Term, Trait
 
@@ -34,6 +35,7 @@ def load_steps() -> None:
 def warm_kernels() -> None:
     """Load all steps, and run each once on invented people."""
     load_steps()
+    load_compiler_alone()
     cohort = _invented()
     for step in STEPS.values():
         try:

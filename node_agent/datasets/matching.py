@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from fedstats.arrays import Bools
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, UNPLACED, Panel
@@ -61,12 +60,12 @@ def match(file: Panel, panel: Panel) -> Availability:
     """Find the variants of a panel in a file, whose A1 is `alt` and whose A2 is `ref`."""
     file_codes, panel_codes = _common_codes(file, panel)
     wanted, offered = _keys(panel, panel_codes), _keys(file, file_codes)
-    offered = offered.filter(pl.col("place") >= 0)
-    pairs = wanted.join(offered, on=["place", "low", "high"], how="inner", suffix="_file")
-    found = pairs.select("row", "row_file", swap=pl.col("alt") != pl.col("alt_file"))
-    found = pl.concat([found, _with_unseen(wanted, offered, found)])
-    best, ambiguous = _settled(found, file, panel)
-    return _availability(wanted, offered, best, ambiguous)
+    found = _one_a_place(wanted, offered)
+    if found is not None:
+        return found
+    from node_agent.datasets.joins import joined  # where it is needed: it takes a quarter of a second to load
+
+    return joined(wanted, offered, file, panel)
 
 
 def _common_codes(file: Panel, panel: Panel) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -80,53 +79,42 @@ def _common_codes(file: Panel, panel: Panel) -> tuple[npt.NDArray[np.int32], npt
     return of(file.alleles), of(panel.alleles)
 
 
-def _keys(variants: Panel, codes: npt.NDArray[np.int32]) -> pl.DataFrame:
-    """What is compared: place (negative where there is none) and the unordered pair of alleles."""
+@dataclass(frozen=True, eq=False)
+class Keys:
+    """What is compared of variants: place (negative where there is none) and codes of alleles, each shape (variant,).
+
+    `low` and `high` are the pair of alleles whichever way round it is.
+    """
+
+    place: npt.NDArray[np.int64]
+    ref: npt.NDArray[np.int32]
+    alt: npt.NDArray[np.int32]
+    low: npt.NDArray[np.int32]
+    high: npt.NDArray[np.int32]
+
+
+def _keys(variants: Panel, codes: npt.NDArray[np.int32]) -> Keys:
     ref, alt = codes[variants.ref], codes[variants.alt]
     placed = (variants.chromosome != UNPLACED) & (variants.position > 0)
     place = np.where(placed, (variants.chromosome.astype(np.int64) << 32) | variants.position, -1)
-    low, high = np.minimum(ref, alt), np.maximum(ref, alt)
-    row = np.arange(len(variants), dtype=np.int32)
-    return pl.DataFrame({"row": row, "place": place, "low": low, "high": high, "alt": alt})
+    return Keys(place, ref, alt, np.minimum(ref, alt), np.maximum(ref, alt))
 
 
-def _with_unseen(wanted: pl.DataFrame, offered: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """Matches of file rows with one unseen allele (its code -1 is `low`) to panel variants not found before."""
-    partial = offered.filter((pl.col("low") == -1) & (pl.col("high") >= 0))
-    if partial.is_empty():
-        return found.clear()
-    open_ones = wanted.join(found, on="row", how="anti")
-    other = pl.when(pl.col("alt") == pl.col("low")).then(pl.col("high")).otherwise(pl.col("low"))
-    open_ones = open_ones.with_columns(ref=other)
-    matched = [
-        open_ones.join(partial, left_on=["place", side], right_on=["place", "high"], how="inner", suffix="_file")
-        # The allele the file knows is its A1 where that is not the unseen one.
-        .select("row", "row_file", swap=(pl.col("alt_file") >= 0) != pl.lit(side == "alt"))
-        for side in ("alt", "ref")
-    ]
-    return pl.concat(matched)
-
-
-def _settled(found: pl.DataFrame, file: Panel, panel: Panel) -> tuple[pl.DataFrame, int]:
-    """One file row for each panel variant: the one with its identifier, else the first; and how often that guessed."""
-    several = found.filter(pl.col("row").is_duplicated())
-    if several.is_empty():
-        return found, 0
-    ids = pl.Series(pl.from_arrow(panel.ids.take(several["row"].to_arrow())))
-    file_ids = pl.Series(pl.from_arrow(file.ids.take(several["row_file"].to_arrow())))
-    several = several.with_columns(other_id=ids != file_ids)
-    best = several.sort("row", "other_id", "row_file").unique("row", keep="first", maintain_order=True)
-    by_id = several.group_by("row").agg(same=(~pl.col("other_id")).sum())
-    single = found.filter(~pl.col("row").is_duplicated())
-    return pl.concat([single, best.drop("other_id")]), int((by_id["same"] != 1).sum())
-
-
-def _availability(wanted: pl.DataFrame, offered: pl.DataFrame, best: pl.DataFrame, ambiguous: int) -> Availability:
-    status = np.full(len(wanted), ABSENT, np.uint8)
-    rows = np.full(len(wanted), -1, np.int32)
-    same_place = wanted.join(offered, on="place", how="semi")["row"].to_numpy()
-    status[same_place] = ALLELES_DIFFER
-    at = best["row"].to_numpy()
-    status[at] = np.where(best["swap"].to_numpy(), SWAPPED, PRESENT)
-    rows[at] = best["row_file"].to_numpy()
-    return Availability(status, rows, ambiguous)
+def _one_a_place(wanted: Keys, offered: Keys) -> Availability | None:
+    """The matches where no two rows of the file have one place; None where some have, or the panel has odd alleles."""
+    placed = np.flatnonzero(offered.place >= 0)
+    order = placed[np.argsort(offered.place[placed], kind="stable")]
+    places = offered.place[order]
+    if not len(order) or (places[1:] == places[:-1]).any() or (wanted.low == wanted.high).any():
+        return None
+    at = np.minimum(np.searchsorted(places, wanted.place), len(order) - 1)
+    row = order[at]
+    same_place = places[at] == wanted.place
+    same = (wanted.low == offered.low[row]) & (wanted.high == offered.high[row])
+    # One unseen allele (its code -1 is `low`) stands for whatever the panel has beside the other.
+    known, a1_known = np.where(offered.low[row] == -1, offered.high[row], -1), offered.alt[row] >= 0
+    is_alt, is_ref = (known >= 0) & (known == wanted.alt), (known >= 0) & (known == wanted.ref)
+    swap = np.where(same, wanted.alt != offered.alt[row], np.where(is_alt, ~a1_known, a1_known))
+    found = same_place & (same | is_alt | is_ref)
+    status = np.where(found, np.where(swap, SWAPPED, PRESENT), np.where(same_place, ALLELES_DIFFER, ABSENT))
+    return Availability(status.astype(np.uint8), np.where(found, row, -1).astype(np.int32), 0)

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, read_panel, read_variants
+from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel, read_panel, read_variants
+from node_agent.datasets import matching
+from node_agent.datasets.joins import joined
 from node_agent.datasets.matching import Availability, match
 from node_agent.datasets.plink import bind, register
 
@@ -124,3 +127,34 @@ def test_matching_is_the_naive_one(
     found = matched(tmp_path_factory.mktemp("match"), text, other)
 
     assert found.status.tolist() == [naive_status(file, wanted) for wanted in panel]
+
+
+@st.composite
+def variants(draw: st.DrawFn, *, alike: bool) -> Panel:
+    """Variants of few places and alleles, unseen ones among them; `alike` allows several at one place."""
+    position = draw(st.lists(st.integers(0, 12), min_size=1, max_size=12, unique=not alike))
+    alleles = ("A", "C", "g", "0")
+    pairs = draw(st.lists(st.permutations(range(4)), min_size=len(position), max_size=len(position)))
+    return Panel(
+        chromosome=np.ones(len(position), np.uint8),
+        position=np.array(position, np.int64),
+        ids=pa.array([f"v{i}" for i in range(len(position))], pa.large_string()),
+        ref=np.array([pair[0] for pair in pairs], np.int32),
+        alt=np.array([pair[1] for pair in pairs], np.int32),
+        alleles=alleles,
+    )
+
+
+@given(variants(alike=False), variants(alike=True))
+@settings(max_examples=300, deadline=None)
+def test_rows_with_a_place_each_are_matched_as_by_joins(file: Panel, panel: Panel) -> None:
+    file_codes, panel_codes = matching._common_codes(file, panel)
+    wanted, offered = matching._keys(panel, panel_codes), matching._keys(file, file_codes)
+
+    found, expected = matching._one_a_place(wanted, offered), joined(wanted, offered, file, panel)
+
+    assert found is not None or not (file.position > 0).any()
+    if found is not None:
+        assert found.status.tolist() == expected.status.tolist()
+        assert found.rows.tolist() == expected.rows.tolist()
+        assert found.ambiguous == expected.ambiguous

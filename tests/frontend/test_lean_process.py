@@ -34,3 +34,25 @@ def test_linear_algebra_has_one_thread_and_arrow_as_many_as_are_allowed() -> Non
 
     assert said(script) == ["1", 1]
     assert said(script, FEDSTATS_THREADS="3") == ["1", 3]
+
+
+def test_an_agent_loads_matrix_products_without_the_rest_of_scipy_and_all_of_it_when_asked() -> None:
+    script = (
+        "import json, sys; from fedstats.lean_process import load_compiler_alone; load_compiler_alone()\n"
+        "import numba, numpy as np\n"
+        "before = 'scipy.linalg' in sys.modules\n"
+        "product = numba.njit(lambda a, b: np.dot(a, b))(np.eye(2), np.full((2, 2), 3.0))\n"
+        "import scipy.linalg\n"
+        "print(json.dumps([before, product.tolist(), scipy.linalg.det([[2.0]])]))"
+    )
+
+    assert said(script) == [False, [[3.0, 3.0], [3.0, 3.0]], 2.0]
+
+
+def test_structlog_is_loaded_without_rich() -> None:
+    script = (
+        "import json, sys; from fedstats.lean_process import load_logging_alone; load_logging_alone()\n"
+        "print(json.dumps(['structlog' in sys.modules, 'rich' in sys.modules]))"
+    )
+
+    assert said(script) == [True, False]
