@@ -24,11 +24,8 @@ def hardy_weinberg(federation: Federation, study: Study, chunks: Sequence[Chunk]
 
 
 def _tables(federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Mapping[str, Columns]:
-    p = {
-        "P": pooled_hardy_p(totals),
-        "MIDP": pooled_hardy_p(totals, mid=True),
-        "P_STRAT": stratified_hardy_p(federation, study, model, totals),
-    }
+    pooled = pooled_hardy_p(totals)
+    p = {"P": pooled.p, "MIDP": pooled.mid, "P_STRAT": stratified_hardy_p(federation, study, model, totals)}
     if model.kind == "x":
         return {"hardy.x": {**_by_sex(totals), **p}}
     reference = totals.called - totals.heterozygous - totals.homozygous_alternative

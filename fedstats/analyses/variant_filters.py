@@ -20,7 +20,7 @@ from fedstats.arrays import Bools, Counts, Reals
 from fedstats.certified import Certified, not_the_total
 from fedstats.cohort import Cohort
 from fedstats.federation import Federation
-from fedstats.kernels.hardy_weinberg import exact_p, exact_p_on_x
+from fedstats.kernels.hardy_weinberg import PValues, exact_p, exact_p_on_x
 from fedstats.kernels.tails import log10_p_of_z
 from fedstats.step import Along, local_step
 from fedstats.study import Block, Floors, Model, Study
@@ -119,20 +119,20 @@ def _fails(name: str, limit: float, federation: Federation, study: Study, model:
     if model.kind in ("y", "mt"):
         return np.zeros(len(totals), np.bool_)
     if name == "hwe_pooled":
-        return pooled_hardy_p(totals) < limit
+        return pooled_hardy_p(totals).p < limit
     return stratified_hardy_p(federation, study, model, totals) < limit
 
 
-def pooled_hardy_p(totals: VariantTotals, *, mid: bool = False) -> Reals:
-    """Exact (or mid-) p-value of Hardy-Weinberg equilibrium from the counts of the federation, as PLINK 2 has it."""
+def pooled_hardy_p(totals: VariantTotals) -> PValues:
+    """Exact tests of Hardy-Weinberg equilibrium from the counts of the federation, as PLINK 2 has it."""
     alternative = totals.homozygous_alternative - totals.male_homozygous_alternative
     heterozygous = totals.heterozygous - totals.male_heterozygous
     reference = totals.called - totals.male_called - alternative - heterozygous
     if totals.kind != "x":
-        return exact_p(heterozygous, reference, alternative, mid=mid)
+        return exact_p(heterozygous, reference, alternative)
     male_reference = totals.male_called - totals.male_heterozygous - totals.male_homozygous_alternative
     male_alternative = totals.male_homozygous_alternative
-    return exact_p_on_x(heterozygous, reference, alternative, male_reference, male_alternative, mid=mid)
+    return exact_p_on_x(heterozygous, reference, alternative, male_reference, male_alternative)
 
 
 def stratified_hardy_p(federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Reals:

@@ -1,0 +1,203 @@
+"""Configurations of genotypes given their alleles: closed probabilities, and rows of them walked many at a time.
+
+A configuration is a number of males with the allele and a number of heterozygotes among the others. A row has all
+configurations with one number of males; where nobody is male there is one row. Numbers are whole numbers in doubles,
+whose products are still exact.
+
+References
+----------
+Loader (2000), Fast and accurate computation of binomial probabilities.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+
+from fedstats.arrays import Bools, Indices, Reals
+
+#: exp of more than this is no double.
+_LOG_MOST = 709.0
+#: Steps between two looks at how many rows are still walked.
+_STRIDE = 4
+#: From here on Stirling's series, cut after four terms, is good to the last digit of a double.
+_STIRLING = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Alleles:
+    """What is given of some variants, shape (variant,) each.
+
+    Attributes
+    ----------
+    females, males
+        People called.
+    alleles, others
+        Copies of either allele among all of them.
+    """
+
+    females: Reals
+    males: Reals
+    alleles: Reals
+    others: Reals
+
+    def take(self, chosen: Indices) -> "Alleles":
+        """The same of some of the variants, which may come more than once."""
+        return Alleles(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    @property
+    def frequencies(self) -> tuple[Reals, Reals]:
+        """Of either allele."""
+        total = np.maximum(self.alleles + self.others, 1.0)
+        return self.alleles / total, self.others / total
+
+    def log_p(self, het: Reals, male: Reals) -> Reals:
+        """Log of the probability of a configuration: heterozygotes, and males with the allele; shape (variant,).
+
+        Notes
+        -----
+        Poisson probabilities at the means under equilibrium, multiplied, and divided by those of what is given: logs
+        of factorials, which are large and cancel, would lose the digits that this keeps.
+        """
+        p, q = self.frequencies
+        hom = (self.alleles - male - het) / 2
+        other = self.females - hom - het
+        of_females = _log_poisson(hom, self.females * p * p) + _log_poisson(other, self.females * q * q)
+        log = of_females + _log_poisson(het, 2 * self.females * (p * q)) - _log_at_mean(self.females)
+        return log + self._log_males(male) + self._log_given()
+
+    def log_row(self, male: Reals) -> Reals:
+        """Log of the probability of this number of males with the allele, which is hypergeometric."""
+        p, q = self.frequencies
+        alleles, chromosomes = self.alleles - male, 2 * self.females
+        of_females = _log_poisson(alleles, chromosomes * p) + _log_poisson(chromosomes - alleles, chromosomes * q)
+        return of_females - _log_at_mean(chromosomes) + self._log_males(male) + self._log_given()
+
+    def _log_males(self, male: Reals) -> Reals:
+        if not self.males.any():
+            return np.zeros(1)
+        p, q = self.frequencies
+        log = _log_poisson(male, self.males * p) + _log_poisson(self.males - male, self.males * q)
+        return np.asarray(log - _log_at_mean(self.males))
+
+    def _log_given(self) -> Reals:
+        either = _log_at_mean(self.alleles) + _log_at_mean(self.others)
+        return np.asarray(_log_at_mean(self.alleles + self.others) - either)
+
+    def mode(self, male: Reals) -> Reals:
+        """The likeliest number of heterozygotes beside these males, of the parity of the females' alleles."""
+        alleles = self.alleles - male
+        others = 2 * self.females - alleles
+        # The ratio to the next number falls below one where (alleles - h)(others - h) = (h + 1)(h + 2).
+        root = np.ceil((alleles * others - 2) / (2 * self.females + 3))
+        mode = np.clip(root, 0, np.minimum(alleles, others))
+        return np.asarray(mode + (mode + alleles) % 2)
+
+    def range_of_males(self) -> tuple[Reals, Reals]:
+        """The least and the greatest number of males with the allele."""
+        return np.maximum(self.alleles - 2 * self.females, 0.0), np.minimum(self.alleles, self.males)
+
+    def deviation_of_males(self) -> Reals:
+        """Standard deviation of the number of males with the allele."""
+        total = np.maximum(self.alleles + self.others, 2)
+        p, q = self.frequencies
+        return np.asarray(np.sqrt(self.males * p * q * (total - self.males) / (total - 1)))
+
+
+def _log_poisson(count: Reals, mean: Reals) -> Reals:
+    """Log of the probability of a count; the error does not grow with either, but with what is between them."""
+    beyond = count - mean
+    # Nobody where nobody is expected; a count of zero takes nothing from the logarithm.
+    ratio = np.maximum(beyond / np.maximum(mean, 1e-300), -1 + 1e-15)
+    return np.asarray(_log_at_mean(count) + beyond - count * np.log1p(ratio))
+
+
+def _log_at_mean(count: Reals) -> Reals:
+    """Log of the Poisson probability of a count that is the mean, too."""
+    most = int(count.max(initial=0.0))
+    return np.asarray(_table_at_mean(1 << max(most.bit_length(), 10))[count.astype(np.int64)])
+
+
+@cache
+def _table_at_mean(size: int) -> Reals:
+    few = [n * math.log(n) - n - math.log(math.factorial(n)) for n in range(1, _STIRLING)]
+    n = np.arange(_STIRLING, size, dtype=np.float64)
+    series = 1 / (12 * n) - 1 / (360 * n**3) + 1 / (1260 * n**5)
+    return np.concatenate([[0.0], few, -0.5 * np.log(2 * np.pi * n) - series])
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of some variants, longest walk first, shape (row,) each.
+
+    Attributes
+    ----------
+    variant
+        To which of the variants a row belongs.
+    male
+        Males with the allele.
+    mode
+        The likeliest number of heterozygotes.
+    value
+        Probability of that, in units of the observed configuration's.
+    alleles, others
+        Copies of either allele among females.
+    """
+
+    variant: Indices
+    male: Reals
+    mode: Reals
+    value: Reals
+    alleles: Reals
+    others: Reals
+
+    def __len__(self) -> int:
+        return len(self.variant)
+
+    def take(self, chosen: Bools | Indices) -> "Rows":
+        """Some of the rows."""
+        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+
+def rows_between(given: Alleles, log_observed: Reals, first: Reals, last: Reals) -> Rows:
+    """All rows of each variant from `first` to `last` males with the allele."""
+    number = (last - first + 1).astype(np.int64)
+    variant = np.repeat(np.arange(len(number)), number)
+    before = np.cumsum(number) - number
+    male = np.repeat(first - before, number) + np.arange(len(variant), dtype=np.float64)
+    of = given.take(variant)
+    mode = of.mode(male)
+    log = np.minimum(of.log_p(mode, male) - log_observed[variant], _LOG_MOST)
+    alleles = of.alleles - male
+    rows = Rows(variant, male, mode, np.exp(log), alleles, 2 * of.females - alleles)
+    # As many steps as a normal curve's: only the order matters, and that only for speed.
+    steps = np.sqrt(np.maximum(log, 0.0)) * mode / np.sqrt(np.maximum(of.females, 1.0))
+    return rows.take(np.argsort(-steps.astype(np.int16), kind="stable"))
+
+
+def walk(rows: Rows, least: float) -> Iterator[Reals]:
+    """Values of the configurations on both sides of the modes, then of the next on either side, ...
+
+    Each time of the first so many rows, shape (side, row), in one array; values below `least` are zero, and it ends
+    when all are.
+    """
+    fewer, more, mode = rows.alleles - rows.mode, rows.others - rows.mode, rows.mode
+    # Each ratio to the value before has two numbers over two, which all change by two a step. Upwards, and downwards:
+    one = np.array([[fewer, mode], [mode + 1, fewer + 2]])
+    two = np.array([[more, mode - 1], [mode + 2, more + 2]])
+    product = one * two
+    # The product is quadratic in the steps: what it changes by changes by eight.
+    change = np.array([-2.0, 2.0])[:, None, None] * (one + two) + 4
+    value = np.stack([rows.value, rows.value])
+    while value.size:
+        for _ in range(_STRIDE):
+            value *= np.divide(product[0], product[1], out=one[0])
+            value *= value >= least
+            yield value
+            product += change
+            change += 8
+        left = np.flatnonzero(value[0] + value[1])
+        active = int(left[-1]) + 1 if len(left) else 0
+        one, product, change, value = (array[..., :active] for array in (one, product, change, value))
