@@ -173,16 +173,16 @@ def verify(path: Path) -> list[Entry]:
 def _check_answers(path: Path, entries: list[Entry]) -> None:
     """See that stored answers are those of the chain; a changed one would be given out as the first."""
     said = {body["key"]: body["answer"] for e in entries if e.kind == "answered" for body in [json.loads(e.body)]}
-    for key, body in _query(path, "SELECT key, body FROM answers") if _has_answers(path) else []:
+    for key, body in read_rows(path, "SELECT key, body FROM answers") if _has_answers(path) else []:
         if said.get(key) != hashlib.sha256(body).hexdigest():
             raise Failed(f"a stored answer of {path.name} was changed: {key}", code="LEDGER_BROKEN")
 
 
 def _has_answers(path: Path) -> bool:
-    return bool(_query(path, "SELECT 1 FROM sqlite_master WHERE name = 'answers'"))
+    return bool(read_rows(path, "SELECT 1 FROM sqlite_master WHERE name = 'answers'"))
 
 
-def _query(path: Path, query: str) -> list[Row]:
+def read_rows(path: Path, query: str) -> list[Row]:
     """Rows of a ledger that is only read, perhaps while an agent writes it."""
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -195,7 +195,7 @@ def _query(path: Path, query: str) -> list[Row]:
 
 
 def _entries(path: Path) -> list[Entry]:
-    found = _query(path, "SELECT seq, at, kind, body, hash FROM entries ORDER BY seq")
+    found = read_rows(path, "SELECT seq, at, kind, body, hash FROM entries ORDER BY seq")
     return [Entry(int(seq), str(at), str(kind), str(body), str(head)) for seq, at, kind, body, head in found]
 
 

@@ -16,6 +16,7 @@ from fedstats.identity.roster import Roster, roster_digest
 from fedstats.identity.signing import Signed, sign
 from fedstats.ledger import Ledger, open_ledger
 from fedstats.privacy.masking_node import Party
+from fedstats.serving.work import Workers
 from fedstats.state_folder import check_state_folder, lock_folder
 from node_agent.blob_folder import BlobFolder, open_blobs
 from node_agent.certified_totals import TABLES as CERTIFIED_TABLES
@@ -36,7 +37,6 @@ from node_agent.run_records import TABLES as RUN_TABLES
 from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
-from node_agent.work import Workers
 
 ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + CERTIFIED_TABLES
 

@@ -1,6 +1,6 @@
 """Threads that compute: passes side by side, the blocks of a pass several at a time but recorded in order.
 
-Kernels release the interpreter's lock. Nothing forks, and libraries below run one thread each (see `__main__`).
+Kernels release the interpreter's lock. Nothing forks, and libraries below run one thread each (see commands of agents).
 """
 
 import threading
