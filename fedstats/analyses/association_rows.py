@@ -38,6 +38,7 @@ class AssociationRows:
     nodes: int
     test: str
     columns: dict[str, np.ndarray] = field(init=False)
+    _shared: tuple[Bools, dict[str, np.ndarray]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         variants, traits = len(self.totals), len(self.traits)
@@ -55,18 +56,26 @@ class AssociationRows:
         return np.searchsorted(self.totals.variants, variants)
 
     def table(self, trait: int, arms: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-        """The finished table of one trait, by number; `arms` adds the columns of binary traits."""
+        """The finished table of one trait, by number; `arms` adds the columns of binary traits.
+
+        What all traits have in common is the same arrays in every table, so that it is written out once.
+        """
         chosen = {name: values[trait] if values.ndim == 2 else values for name, values in self.columns.items()}
         withheld = chosen["STATUS"] == status("LOW_MAC")
+        if self._shared is None or not np.array_equal(withheld, self._shared[0]):
+            self._shared = withheld, self._shared_columns(withheld)
+        return {**self._shared[1], **chosen, **(arms or {})}
+
+    def _shared_columns(self, withheld: Bools) -> dict[str, np.ndarray]:
+        """Columns that do not depend on the trait."""
         totals = self.totals
+        count = np.where(withheld, WITHHELD, np.floor(totals.alternative_count))
         return {
             "variant": totals.variants,
             "A1_FREQ": np.where(withheld, np.nan, totals.frequency),
-            "A1_CT": np.where(withheld, WITHHELD, np.floor(totals.alternative_count)).astype(np.int64),
+            "A1_CT": count.astype(np.int64),
             "MISSING_CT": np.where(withheld, WITHHELD, totals.missing),
             "NODES": np.full(len(totals), self.nodes, np.int64),
-            **chosen,
-            **(arms or {}),
         }
 
 

@@ -14,6 +14,7 @@ from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
 from fedstats.results.columns import Values, schema
+from fedstats.results.shared_rows import SharedRows
 from fedstats.results.summary import Summary
 from fedstats.results.tables import SUFFIXES, TableWriter
 
@@ -49,16 +50,16 @@ class Sink(Protocol):
 class AssociationMemory:
     """Associations of one trait in memory."""
 
-    def __init__(self, trait: str, kind: TraitKind, panel: Mapping[str, Values]) -> None:
+    def __init__(self, trait: str, kind: TraitKind, shared: SharedRows) -> None:
         self.trait, self.kind = trait, kind
-        self._assembler = RowAssembler(kind, panel)
+        self._assembler = RowAssembler(kind, shared)
         self._tables: list[pa.Table] = []
 
     def append(self, results: Mapping[str, Values]) -> None:
         self._tables.append(self._assembler.rows(*_split(results)))
 
     def finish(self) -> None:
-        self._tables = [pa.concat_tables([*self._tables, self._assembler.nothing()])]
+        self._tables = [pa.concat_tables([*self._tables, self._assembler.nothing()]).unify_dictionaries()]
 
     def abandon(self, *, keep_rows: bool) -> None:  # noqa: ARG002  # nothing to keep in memory
         self._tables.clear()
@@ -74,8 +75,8 @@ class AssociationMemory:
 class AssociationFiles:
     """Associations of one trait in OUT.<trait>.tsv.gz and OUT.<trait>.parquet."""
 
-    def __init__(self, out: Path, trait: str, kind: TraitKind, panel: Mapping[str, Values]) -> None:
-        self._writer = AssociationWriter(out, trait, kind, panel)
+    def __init__(self, out: Path, trait: str, kind: TraitKind, shared: SharedRows) -> None:
+        self._writer = AssociationWriter(out, trait, kind, shared)
         self._summary: Summary | None = None
         self._rows = 0
 
@@ -154,6 +155,7 @@ class Sinks:
 
     def __init__(self, out: Path | None, traits: Mapping[str, TraitKind], panel: Mapping[str, Values]) -> None:
         self._out, self._traits, self._panel = out, traits, panel
+        self._shared = shared_rows(panel)
         self.open: dict[str, Sink] = {}
         try:
             for name in traits:
@@ -183,8 +185,8 @@ class Sinks:
     def _association(self, trait: str) -> Sink:
         kind = self._traits[trait]
         if self._out is None:
-            return AssociationMemory(trait, kind, self._panel)
-        return AssociationFiles(self._out, trait, kind, self._panel)
+            return AssociationMemory(trait, kind, self._shared)
+        return AssociationFiles(self._out, trait, kind, self._shared)
 
     def _table(self, name: str) -> Sink:
         suffix = f"{name}.tsv.gz"
@@ -205,8 +207,13 @@ def spelt_out(results: Mapping[str, Values]) -> dict[str, Values]:
     }
 
 
+def shared_rows(panel: Mapping[str, Values]) -> SharedRows:
+    """What the traits of a run have in common: rows of its panel, with names behind the codes of analyses."""
+    return SharedRows(panel, _SPELT_OUT)
+
+
 def _split(results: Mapping[str, Values]) -> tuple[dict[str, Values], np.ndarray]:
-    rows = {name: values for name, values in spelt_out(results).items() if name != "variant"}
+    rows = {name: values for name, values in results.items() if name != "variant"}
     return rows, np.asarray(results["variant"], np.int64)
 
 

@@ -1,6 +1,7 @@
 """Associations written as they are computed: OUT.<trait>.tsv.gz and OUT.<trait>.parquet, in constant memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,27 +11,41 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fedstats.errors import Failed
+from fedstats.results.association_lines import association_lines
 from fedstats.results.associations import TraitKind, columns_of, metadata
-from fedstats.results.columns import PANEL_COLUMNS, Kind, Values, chosen, schema, table
-from fedstats.results.decimal_text import text_of_probabilities
+from fedstats.results.columns import Columns, Kind, Values, schema, table
 from fedstats.results.files import OpenFile, abort_all, open_for_writing, publish_all
+from fedstats.results.shared_rows import SHARED_COLUMNS, SharedRows, with_plain_levels
 from fedstats.results.summary import Summary, SummaryBuilder
-from fedstats.results.table_writers import ParquetTableWriter, Regrouper, TextTableWriter
+from fedstats.results.table_writers import Cutter, ParquetTableWriter, Piece, TextTableWriter, joined
 
 _REPETITIVE = (Kind.LEVELS, Kind.COUNT)
+_RISING = ("POS", "A1_CT")
+#: Doubles of which no two are alike.
+_STORED = ("BETA", "SE", "STAT", "LOG10P", "P", *_RISING)
+_SOUGHT = ("CHROM", "POS", "LOG10P", "P")
 Variants = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Rows of a chunk: columns that all traits of the model share, and those of the trait."""
+
+    shared: pa.Table
+    own: pa.Table
 
 
 class RowAssembler:
     """Joins chunks of results to the panel's columns, and sees that they come in its order."""
 
-    def __init__(self, kind: TraitKind, panel: Mapping[str, Values]) -> None:
+    def __init__(self, kind: TraitKind, shared: SharedRows) -> None:
         self._columns = columns_of(kind)
-        self._panel = {name: panel[name] for name in PANEL_COLUMNS}
+        self._own: Columns = {name: held for name, held in self._columns.items() if name not in SHARED_COLUMNS}
+        self._shared = shared
         self._next = 0  # the first variant of the panel that may come next
 
-    def rows(self, results: Mapping[str, Values], variants: Variants | None = None) -> pa.Table:
-        """The full rows of a chunk, shape (row, column).
+    def chunk(self, results: Mapping[str, Values], variants: Variants | None = None) -> Chunk:
+        """The rows of a chunk.
 
         Parameters
         ----------
@@ -41,14 +56,19 @@ class RowAssembler:
         """
         count = len(results["LOG10P"])
         place = self._place(count, variants)
-        values: dict[str, Values] = {name: chosen(column, place) for name, column in self._panel.items()}
         log10p = np.asarray(results["LOG10P"], np.float64)
-        values |= {"A1": values["ALT"], "P": np.power(10.0, -log10p)}
-        return table(self._columns, {**values, **results}, count)
+        own = {name: values for name, values in results.items() if name not in SHARED_COLUMNS}
+        own = {"P": np.power(10.0, -log10p), **self._shared.spelt_out(own)}
+        return Chunk(self._shared.chunk(results, place, count), table(self._own, own, count, coded=True))
+
+    def rows(self, results: Mapping[str, Values], variants: Variants | None = None) -> pa.Table:
+        """The full rows of a chunk, shape (row, column), levels as codes."""
+        chunk = self.chunk(results, variants)
+        return together(self._columns, chunk.shared, chunk.own)
 
     def nothing(self) -> pa.Table:
         """The table without rows."""
-        return schema(self._columns).empty_table()
+        return schema(self._columns, coded=True).empty_table()
 
     def _place(self, count: int, variants: Variants | None) -> slice | Variants:
         if variants is None:
@@ -60,14 +80,20 @@ class RowAssembler:
             if not ascending:
                 raise Failed("a chunk of results is not in the order of the panel.", code="ROW_ORDER")
             first, last = (int(variants[0]), int(variants[-1])) if count else (self._next, self._next - 1)
-        if first < self._next or last >= len(self._panel["POS"]):
+        if first < self._next or last >= len(self._shared):
             raise Failed(
                 f"a chunk of results for variants {first} to {last} does not follow variant {self._next - 1} "
-                f"of a panel of {len(self._panel['POS'])}.",
+                f"of a panel of {len(self._shared)}.",
                 code="ROW_ORDER",
             )
         self._next = last + 1
         return place
+
+
+def together(columns: Columns, shared: pa.Table, own: pa.Table) -> pa.Table:
+    """Shared columns and those of the trait as one table, in the order of the file."""
+    arrays = [(shared if name in SHARED_COLUMNS else own)[name] for name in columns]
+    return pa.Table.from_arrays(arrays, schema=schema(columns, coded=True))
 
 
 class AssociationWriter:
@@ -82,24 +108,27 @@ class AssociationWriter:
         prefix: str | Path,
         trait: str,
         kind: TraitKind,
-        panel: Mapping[str, Values],
+        shared: SharedRows,
         *,
         open_file: OpenFile = open_for_writing,
     ) -> None:
-        columns = columns_of(kind)
         self.trait, self.kind = trait, kind
         self.text_path = Path(f"{prefix}.{trait}.tsv.gz")
         self.parquet_path = Path(f"{prefix}.{trait}.parquet")
-        self._assembler = RowAssembler(kind, panel)
-        self._regrouper = Regrouper()
+        self._columns, self._shared = columns_of(kind), shared
+        self._assembler = RowAssembler(kind, shared)
+        self._cutter: Cutter[Chunk] = Cutter()
         self._builder = SummaryBuilder()
         self._summary: Summary | None = None
-        self._text = TextTableWriter(self.text_path, list(columns), open_file=open_file)
+        self._text = TextTableWriter(self.text_path, list(self._columns), open_file=open_file)
         try:
             self._parquet = ParquetTableWriter(
                 self.parquet_path,
-                schema(columns, metadata(trait, kind)),
-                repetitive=[name for name, held in columns.items() if held in _REPETITIVE and name != "POS"],
+                schema(self._columns, metadata(trait, kind), coded=True),
+                repetitive=[n for n, held in self._columns.items() if held in _REPETITIVE and n not in _RISING],
+                rising=_RISING,
+                stored=_STORED,
+                sought=_SOUGHT,
                 open_file=open_file,
             )
         except BaseException:
@@ -107,9 +136,10 @@ class AssociationWriter:
             raise
 
     def append(self, results: Mapping[str, Values], variants: Variants | None = None) -> None:
-        """Add rows that follow the last ones in the order of the panel; see `RowAssembler.rows`."""
-        for batch in self._regrouper.add(self._assembler.rows(results, variants)):
-            self._write(batch)
+        """Add rows that follow the last ones in the order of the panel; see `RowAssembler.chunk`."""
+        chunk = self._assembler.chunk(results, variants)
+        for pieces in self._cutter.add(chunk, chunk.own.num_rows):
+            self._write(pieces)
 
     def close(self) -> Summary:
         """Write what is left, give both files their names, and return the summary of all rows.
@@ -119,8 +149,8 @@ class AssociationWriter:
         if self._summary is not None:
             return self._summary
         try:
-            for batch in self._regrouper.rest():
-                self._write(batch)
+            for pieces in self._cutter.rest():
+                self._write(pieces)
         except BaseException:
             self.abort()
             raise
@@ -142,9 +172,10 @@ class AssociationWriter:
         else:
             self.abort()
 
-    def _write(self, batch: pa.Table) -> None:
-        log10p = batch["LOG10P"].to_numpy()
-        printed = batch.set_column(batch.schema.get_field_index("P"), "P", text_of_probabilities(log10p))
-        self._text.write(printed)
+    def _write(self, pieces: Sequence[Piece[Chunk]]) -> None:
+        shared = self._shared.batch([Piece(piece.rows.shared, piece.start, piece.stop) for piece in pieces])
+        own = with_plain_levels(joined([Piece(piece.rows.own, piece.start, piece.stop) for piece in pieces]))
+        batch = together(self._columns, shared.table, own)
+        self._text.write_lines(association_lines(shared, own))
         self._parquet.write(batch)
         self._builder.add(batch)

@@ -78,11 +78,11 @@ class Associations:
     ) -> "Associations":
         """The result that chunks of rows, in the order of the panel, add up to."""
         from fedstats.results.association_writer import RowAssembler
+        from fedstats.results.shared_rows import SharedRows
 
-        assembler = RowAssembler(kind, panel)
-        tables = [_compact(assembler.rows(chunk)) for chunk in rows]
-        empty = _compact(assembler.nothing())
-        table = pa.concat_tables([*tables, empty]).unify_dictionaries().combine_chunks()
+        assembler = RowAssembler(kind, SharedRows(panel))
+        tables = [assembler.rows(chunk) for chunk in rows]
+        table = pa.concat_tables([*tables, assembler.nothing()]).unify_dictionaries().combine_chunks()
         return cls(trait=trait, kind=kind, table=table, provenance=dict(provenance or {}))
 
     @classmethod
@@ -190,14 +190,6 @@ def metadata(trait: str, kind: TraitKind) -> dict[str, str]:
 def provenance_text(associations: Associations) -> str:
     """The provenance as indented JSON."""
     return json.dumps(associations.provenance, indent=2, sort_keys=True)
-
-
-def _compact(table: pa.Table) -> pa.Table:
-    """Columns of few levels as codes of 32 bits."""
-    for index, (name, kind) in enumerate(columns_of("binary").items()):
-        if kind is Kind.LEVELS:
-            table = table.set_column(index, name, table[name].dictionary_encode())
-    return table
 
 
 def _plain(table: pa.Table) -> pa.Table:

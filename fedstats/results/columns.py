@@ -45,14 +45,20 @@ PANEL_COLUMNS: Columns = {
 }
 
 
-def schema(columns: Columns, metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """Arrow schema of a table with these columns."""
-    fields = [(name, kind.arrow) for name, kind in columns.items()]
+#: A column of levels as codes.
+CODED = pa.dictionary(pa.int32(), pa.string())
+
+
+def schema(columns: Columns, metadata: Mapping[str, str] | None = None, *, coded: bool = False) -> pa.Schema:
+    """Arrow schema of a table with these columns; with `coded`, levels are codes."""
+    fields = [(name, CODED if coded and kind is Kind.LEVELS else kind.arrow) for name, kind in columns.items()]
     return pa.schema(fields, metadata=dict(metadata) if metadata else None)
 
 
-def table(columns: Columns, values: Mapping[str, Values], rows: int) -> pa.Table:
+def table(columns: Columns, values: Mapping[str, Values], rows: int, *, coded: bool = False) -> pa.Table:
     """The caller's arrays as a table with exactly these columns, shape (row, column).
+
+    With `coded`, columns of levels are codes with their names, which takes less room and time.
 
     Raises
     ------
@@ -65,8 +71,8 @@ def table(columns: Columns, values: Mapping[str, Values], rows: int) -> pa.Table
             f"a chunk of results lacks the columns {sorted(missing)} and has unknown columns {sorted(unknown)}.",
             code="COLUMNS",
         )
-    arrays = [_arrow(name, kind, values[name], rows) for name, kind in columns.items()]
-    return pa.Table.from_arrays(arrays, schema=schema(columns))
+    arrays = [_arrow(name, kind, values[name], rows, coded=coded) for name, kind in columns.items()]
+    return pa.Table.from_arrays(arrays, schema=schema(columns, coded=coded))
 
 
 def chosen(values: Values, rows: slice | npt.NDArray[np.int64]) -> Values:
@@ -78,8 +84,8 @@ def chosen(values: Values, rows: slice | npt.NDArray[np.int64]) -> Values:
     return values.take(pa.array(rows))
 
 
-def _arrow(name: str, kind: Kind, values: Values, rows: int) -> pa.Array:
-    convert = {Kind.REAL: _reals, Kind.COUNT: _counts}.get(kind, _texts)
+def _arrow(name: str, kind: Kind, values: Values, rows: int, *, coded: bool) -> pa.Array:
+    convert = {Kind.REAL: _reals, Kind.COUNT: _counts, Kind.LEVELS: _levels if coded else _texts}.get(kind, _texts)
     array = convert(pa.repeat(values, rows) if isinstance(values, str | int | float) else values)
     if len(array) != rows:
         raise Failed(f"a chunk of results has {rows} rows but column {name} has {len(array)}.", code="COLUMNS")
@@ -108,3 +114,10 @@ def _texts(values: Values) -> pa.Array:
         values = pa.array(values.astype(object), pa.binary())
     texts = (values if isinstance(values, pa.Array) else pa.array(values)).cast(pa.string())
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _levels(values: Values) -> pa.DictionaryArray:
+    """Codes of texts; those that come as codes stay what they are."""
+    if not isinstance(values, pa.DictionaryArray) or "" in values.dictionary.to_pylist():
+        return _texts(values).dictionary_encode()
+    return values.cast(CODED)

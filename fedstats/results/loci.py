@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fedstats.results.decimal_text import text_of_probabilities
+from fedstats.results.decimal_text import text_of_probability
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -14,6 +14,8 @@ Integers = npt.NDArray[np.int64]
 #: A variant belongs to the locus of a stronger one within this many bases.
 WINDOW_BASES = 500_000
 TOP_LOCI = 20
+#: Variants of a batch among which its strongest loci are looked for first.
+_STRONG = 500
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,7 @@ class Locus:
     @property
     def p_text(self) -> str:
         """P with three significant digits, also where it is below the smallest double."""
-        text: str = text_of_probabilities(np.array([self.minus_log10_p]))[0].as_py()
-        mantissa, _, exponent = text.partition("e")
+        mantissa, _, exponent = text_of_probability(self.minus_log10_p).partition("e")
         return f"{float(mantissa):.3g}" + (f"e{exponent}" if exponent else "")
 
 
@@ -79,7 +80,7 @@ class TopLoci:
 
     def add(self, rows: pa.Table, chromosome: Integers, position: Integers, height: Reals) -> None:
         """Add rows in the order of the panel; `rows` have the columns of a result, none NaN in `height`."""
-        kept = np.flatnonzero(height >= self._floor)
+        kept = np.flatnonzero(height >= max(self._floor, _floor_of(chromosome, position, height)))
         if not len(kept):
             return
         new = (chromosome[kept], position[kept], height[kept])
@@ -100,13 +101,29 @@ class TopLoci:
         return tuple(_locus(row) for row in self._rows.take(pa.array(best)).to_pylist())
 
     def _raise_floor(self) -> None:
-        witnesses = greedy(*self._keys, window=2 * WINDOW_BASES, count=TOP_LOCI)
-        if len(witnesses) < TOP_LOCI or self._rows is None:
+        floor = _floor_of(*self._keys)
+        if floor <= self._floor or self._rows is None:
             return
-        self._floor = float(self._keys[2][witnesses[-1]])
+        self._floor = floor
         kept = np.flatnonzero(self._keys[2] >= self._floor)
         self._keys = (self._keys[0][kept], self._keys[1][kept], self._keys[2][kept])
         self._rows = self._rows.take(pa.array(kept))
+
+
+def _floor_of(chromosome: Integers, position: Integers, height: Reals) -> float:
+    """Strength of the weakest of 20 variants that lie more than two windows apart, 0 where there are not so many."""
+    strong = np.arange(len(height))
+    if len(height) > _STRONG:
+        # The strongest hold 20 that are apart, unless there are blocks of many strong ones.
+        strong = np.flatnonzero(height >= np.partition(height, -_STRONG)[-_STRONG])
+    for some in (strong, slice(None)):
+        heights = height[some]
+        witnesses = greedy(chromosome[some], position[some], heights, window=2 * WINDOW_BASES, count=TOP_LOCI)
+        if len(witnesses) == TOP_LOCI:
+            return float(heights[witnesses[-1]])
+        if len(strong) == len(height):
+            break
+    return 0.0
 
 
 _LOCUS_COLUMNS = ["CHROM", "POS", "ID", "REF", "ALT", "A1", "A1_FREQ", "OBS_CT", "BETA", "SE", "LOG10P"]

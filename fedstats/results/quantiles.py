@@ -26,19 +26,23 @@ class OrderStatistics:
     def __init__(self) -> None:
         self.count = 0
         self._values: list[Reals] = []
+        self._sorted = False
         self._bins: Integers | None = None
 
     def add(self, values: Reals) -> None:
         """Add values >= 0, none of them NaN."""
         self.count += len(values)
         self._values.append(values.copy())
+        self._sorted = False
         if self.count > EXACT_VALUES:
             self._fold()
 
     def at(self, ranks: Integers) -> Reals:
         """The values of these ranks, 0 the smallest; shape of `ranks`."""
         if self._bins is None:
-            return np.sort(np.concatenate(self._values))[ranks]
+            if len(self._values) != 1 or not self._sorted:
+                self._values, self._sorted = [np.sort(np.concatenate(self._values))], True
+            return self._values[0][ranks]
         cumulative = np.cumsum(self._bins)
         index = np.searchsorted(cumulative, ranks, side="right")
         inside = (ranks - (cumulative[index] - self._bins[index]) + 0.5) / self._bins[index]

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -67,6 +68,7 @@ def _cover(width: int, height: int, discs: Discs) -> Bytes:
     return cover.reshape(-1, stride)[margin : margin + height, margin : margin + width]
 
 
+@lru_cache(maxsize=16)
 def _stamp(reach: int, radius: float) -> list[tuple[int, int, tuple[int, int]]]:
     """Degree, quarter of the pixel in which the centre is, and offset (row, column), for all that a disc covers."""
     found = []

@@ -92,7 +92,7 @@ class SummaryBuilder:
         self._rows += rows.num_rows
         self._status += _counts(rows["STATUS"])
         self._tests += _counts(rows["TEST"])
-        usable = rows.filter(pc.and_(pc.equal(rows["STATUS"], "OK"), pc.is_valid(rows["LOG10P"]))).combine_chunks()
+        usable = _usable(rows)
         if not usable.num_rows:
             return
         for name in self._largest.keys() & set(rows.column_names):
@@ -120,16 +120,38 @@ class SummaryBuilder:
         )
 
     def _codes(self, chromosomes: pa.ChunkedArray) -> Integers:
-        encoded = chromosomes.combine_chunks().cast(pa.string()).dictionary_encode()
-        codes: Integers = self._chromosomes.of(encoded.dictionary.to_numpy(zero_copy_only=False))
+        encoded = _encoded(chromosomes)
         indices: Integers = encoded.indices.to_numpy().astype(np.int64)
+        # In the order in which they come, and none that does not come.
+        occurring, first = np.unique(indices, return_index=True)
+        occurring = occurring[np.argsort(first)]
+        codes = np.zeros(len(encoded.dictionary), np.int64)
+        names = encoded.dictionary.take(pa.array(occurring)).to_numpy(zero_copy_only=False)
+        codes[occurring] = self._chromosomes.of(names)
         return codes[indices]
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """A column of few levels as codes."""
+    whole = column.combine_chunks()
+    return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
+
+
+def _usable(rows: pa.Table) -> pa.Table:
+    """The rows with an estimate, which are usually all."""
+    status = _encoded(rows["STATUS"])
+    ok = status.dictionary.index("OK").as_py()
+    known = pc.is_valid(rows["LOG10P"]).to_numpy()
+    mask = known & (status.indices.fill_null(-1).to_numpy(zero_copy_only=False) == ok) if ok >= 0 else ~known & known
+    return rows if mask.all() else rows.filter(pa.array(mask)).combine_chunks()
 
 
 def _counts(column: pa.ChunkedArray) -> Counter[str]:
     """How often each text occurs; missing ones are left out."""
-    found = pc.value_counts(column.cast(pa.string()).drop_null()).to_pylist()
-    return Counter({item["values"]: item["counts"] for item in found})
+    encoded = _encoded(column)
+    codes = encoded.indices.drop_null().to_numpy()
+    found = np.bincount(codes, minlength=len(encoded.dictionary)).tolist()
+    return Counter({name: count for name, count in zip(encoded.dictionary.to_pylist(), found, strict=True) if count})
 
 
 def _minor_alleles(rows: pa.Table) -> Reals:

@@ -3,17 +3,17 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from isal import isal_zlib
 
 from fedstats.errors import Failed
-from fedstats.results.decimal_text import text_of_doubles
 from fedstats.results.files import AtomicFile, OpenFile, open_for_writing
+from fedstats.results.lines import lines
 
 #: Rows are regrouped to this number whatever the caller appends, so that bytes do not depend on the caller's chunks.
 ROWS_PER_BATCH = 65_536
@@ -22,32 +22,63 @@ COMPRESSION_LEVEL = 1
 _GZIP_WINDOW = 31  # zlib's way to ask for a gzip header: no name, time 0
 
 
+_Rows = TypeVar("_Rows")
+
+
+@dataclass(frozen=True, eq=False)
+class Piece(Generic[_Rows]):
+    """Some of the rows that a caller appended together."""
+
+    rows: _Rows
+    start: int
+    stop: int
+
+
+class Cutter(Generic[_Rows]):
+    """Cuts rows that come in chunks of any length to batches of `ROWS_PER_BATCH` rows, each as pieces of chunks."""
+
+    def __init__(self) -> None:
+        self._rows_per_batch = ROWS_PER_BATCH
+        self._waiting: list[Piece[_Rows]] = []
+        self._room = ROWS_PER_BATCH
+
+    def add(self, rows: _Rows, count: int) -> Iterator[list[Piece[_Rows]]]:
+        """Take a chunk of so many rows and give the full batches that it completes."""
+        start = 0
+        while start < count:
+            stop = min(count, start + self._room)
+            self._waiting.append(Piece(rows, start, stop))
+            self._room -= stop - start
+            start = stop
+            if not self._room:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[list[Piece[_Rows]]]:
+        """The rows that fill no batch, if any."""
+        waiting, self._waiting, self._room = self._waiting, [], self._rows_per_batch
+        if waiting:
+            yield waiting
+
+
 class Regrouper:
     """Regroups tables of any length to tables of `ROWS_PER_BATCH` rows."""
 
     def __init__(self) -> None:
-        self._rows_per_batch = ROWS_PER_BATCH
-        self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._cutter: Cutter[pa.Table] = Cutter()
 
     def add(self, table: pa.Table) -> Iterator[pa.Table]:
         """Take a table and give the full batches that it completes."""
-        self._waiting.append(table)
-        self._rows += table.num_rows
-        if self._rows < self._rows_per_batch:
-            return
-        joined = pa.concat_tables(self._waiting)
-        full = self._rows - self._rows % self._rows_per_batch
-        for start in range(0, full, self._rows_per_batch):
-            yield joined.slice(start, self._rows_per_batch).combine_chunks()
-        rest = joined.slice(full)
-        self._waiting, self._rows = [rest], rest.num_rows
+        yield from map(joined, self._cutter.add(table, table.num_rows))
 
     def rest(self) -> Iterator[pa.Table]:
         """The rows that fill no batch, if any."""
-        if self._rows:
-            yield pa.concat_tables(self._waiting).combine_chunks()
-        self._waiting, self._rows = [], 0
+        yield from map(joined, self._cutter.rest())
+
+
+def joined(pieces: Sequence[Piece[pa.Table]]) -> pa.Table:
+    """The pieces as one table, of one chunk."""
+    slices = [piece.rows.slice(piece.start, piece.stop - piece.start) for piece in pieces]
+    return pa.concat_tables(slices).unify_dictionaries().combine_chunks()
 
 
 class TextTableWriter:
@@ -66,7 +97,11 @@ class TextTableWriter:
     def write(self, table: pa.Table) -> None:
         """Append rows; columns are taken in order, whatever their names."""
         if table.num_rows:
-            self._hand_over(lines(table))
+            self.write_lines(lines(table))
+
+    def write_lines(self, body: bytes | memoryview) -> None:
+        """Append rows that are text already."""
+        self._hand_over(body)
 
     def seal(self) -> None:
         """Finish the gzip stream and put it on the disk."""
@@ -98,7 +133,12 @@ class TextTableWriter:
 
 
 class ParquetTableWriter:
-    """Parquet with full doubles, one row group a batch, zstd; doubles and names are not worth a dictionary."""
+    """Parquet with full doubles, one row group a batch.
+
+    Doubles of which no two are alike shrink by a twentieth at most, which is not worth its time: they are stored.
+    Whole numbers that rise are stored as differences. Smallest and largest value of a row group are there for columns
+    by which rows are sought.
+    """
 
     def __init__(
         self,
@@ -106,13 +146,25 @@ class ParquetTableWriter:
         schema: pa.Schema,
         *,
         repetitive: Sequence[str] = (),
+        rising: Sequence[str] = (),
+        stored: Sequence[str] = (),
+        sought: Sequence[str] = (),
         open_file: OpenFile = open_for_writing,
     ) -> None:
         self._file = AtomicFile(path, open_file=open_file)
         self._sink = pa.PythonFile(self._file, mode="w")
         try:
-            self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", use_dictionary=list(repetitive))
-        except BaseException:  # it writes its first bytes here already
+            self._writer = pq.ParquetWriter(  # it writes its first bytes here already
+                self._sink,
+                schema,
+                compression={name: "none" if name in stored else "zstd" for name in schema.names},
+                use_dictionary=list(repetitive),
+                column_encoding=dict.fromkeys(rising, "DELTA_BINARY_PACKED") or None,
+                write_statistics=list(sought) or False,
+                store_schema=False,  # codes are text to readers
+            )
+            self._writer.add_key_value_metadata(schema.metadata or {})
+        except BaseException:
             self._file.abort()
             raise
 
@@ -134,23 +186,3 @@ class ParquetTableWriter:
         self._file.abort()
         with contextlib.suppress(Failed, OSError, pa.ArrowException):  # it may be closed, or fail as it did before
             self._writer.close()
-
-
-def lines(table: pa.Table) -> memoryview:
-    """The rows as lines of text, UTF-8."""
-    cells = [_text(column.combine_chunks()) for column in table.columns]
-    rows = pc.binary_join_element_wise(*cells, "\t", null_handling="replace", null_replacement="NA")
-    return _values(pc.binary_join_element_wise(rows, "", "\n"))
-
-
-def _text(column: pa.Array) -> pa.StringArray:
-    """A column as text; missing values may stay null."""
-    if pa.types.is_floating(column.type):
-        return text_of_doubles(column.to_numpy(zero_copy_only=False))
-    return column.cast(pa.string())
-
-
-def _values(texts: pa.StringArray) -> memoryview:
-    """The characters of all strings, one after the other."""
-    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return memoryview(texts.buffers()[2])[offsets[0] : offsets[-1]]

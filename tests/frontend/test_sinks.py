@@ -5,7 +5,7 @@ import pytest
 
 from fedstats.analyses.statuses import code_of_test, missing_code, status
 from fedstats.errors import Failed
-from fedstats.frontend.sinks import AssociationMemory, Sinks
+from fedstats.frontend.sinks import AssociationMemory, Sinks, shared_rows
 
 PANEL = {
     "CHROM": np.array(["1", "1", "2"]),
@@ -34,7 +34,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_codes_become_their_names() -> None:
-    sink = AssociationMemory("y", "quantitative", PANEL)
+    sink = AssociationMemory("y", "quantitative", shared_rows(PANEL))
 
     sink.append(rows(0, 2))
     sink.finish()
@@ -49,7 +49,7 @@ def test_codes_become_their_names() -> None:
 
 
 def test_a_table_without_rows_is_still_a_result() -> None:
-    sink = AssociationMemory("y", "quantitative", PANEL)
+    sink = AssociationMemory("y", "quantitative", shared_rows(PANEL))
 
     sink.finish()
 
@@ -57,7 +57,7 @@ def test_a_table_without_rows_is_still_a_result() -> None:
 
 
 def test_files_hold_what_memory_holds(tmp_path: Path) -> None:
-    in_memory = AssociationMemory("y", "quantitative", PANEL)
+    in_memory = AssociationMemory("y", "quantitative", shared_rows(PANEL))
     on_disk = Sinks(tmp_path / "out", {"y": "quantitative"}, PANEL)
     for chunk in (rows(0, 1), rows(2)):
         in_memory.append(chunk)

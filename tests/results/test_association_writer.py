@@ -16,6 +16,7 @@ from fedstats.results import quantiles, table_writers, thinning
 from fedstats.results.association_writer import AssociationWriter
 from fedstats.results.associations import Associations
 from fedstats.results.files import open_for_writing
+from fedstats.results.shared_rows import SharedRows
 from tests.results.rows import cut, random_rows
 
 HEADER = "CHROM POS ID REF ALT A1 A1_FREQ A1_CT OBS_CT MISSING_CT MISSING BETA SE STAT LOG10P P TEST STATUS NODES"
@@ -37,7 +38,7 @@ class FullDisk(io.BufferedWriter):
 
 
 def written(folder: Path, panel, rows, *, chunk: int) -> tuple[bytes, bytes]:
-    writer = AssociationWriter(folder / "out", "q1", "quantitative", panel)
+    writer = AssociationWriter(folder / "out", "q1", "quantitative", SharedRows(panel))
     for start in range(0, len(rows["LOG10P"]), chunk):
         writer.append(cut(rows, start, start + chunk))
     writer.close()
@@ -45,7 +46,7 @@ def written(folder: Path, panel, rows, *, chunk: int) -> tuple[bytes, bytes]:
 
 
 def write_to_disk(folder: Path, panel, rows, *, open_file=open_for_writing) -> None:
-    with AssociationWriter(folder / "out", "q1", "quantitative", panel, open_file=open_file) as writer:
+    with AssociationWriter(folder / "out", "q1", "quantitative", SharedRows(panel), open_file=open_file) as writer:
         writer.append(rows)
 
 
@@ -70,7 +71,7 @@ def test_text_has_exactly_the_documented_columns(tmp_path):
 def test_binary_trait_adds_counts_and_frequencies_by_arm(tmp_path):
     panel, rows = random_rows(3)
 
-    with AssociationWriter(tmp_path / "out", "b1", "binary", panel) as writer:
+    with AssociationWriter(tmp_path / "out", "b1", "binary", SharedRows(panel)) as writer:
         writer.append({**rows, **BINARY})
 
     lines = text_lines(tmp_path / "out.b1.tsv.gz")
@@ -126,7 +127,7 @@ def test_filtered_variants_have_no_row(tmp_path):
     panel, rows = random_rows(10)
     kept = np.array([1, 4, 5, 9])
 
-    with AssociationWriter(tmp_path / "out", "q1", "quantitative", panel) as writer:
+    with AssociationWriter(tmp_path / "out", "q1", "quantitative", SharedRows(panel)) as writer:
         chosen = {name: values[kept] if isinstance(values, np.ndarray) else values for name, values in rows.items()}
         writer.append(cut(chosen, 0, 2), kept[:2])
         writer.append(cut(chosen, 2, 4), kept[2:])
@@ -138,7 +139,7 @@ def test_filtered_variants_have_no_row(tmp_path):
 def test_rows_out_of_the_order_of_the_panel_are_refused(tmp_path, variants):
     panel, rows = random_rows(10)
 
-    writer = AssociationWriter(tmp_path / "o", "q1", "quantitative", panel)
+    writer = AssociationWriter(tmp_path / "o", "q1", "quantitative", SharedRows(panel))
     writer.append(cut(rows, 0, 2))
 
     with pytest.raises(Failed, match="panel"):
@@ -171,7 +172,7 @@ def test_an_abort_keeps_the_files_of_an_earlier_run(tmp_path):
     panel, rows = random_rows(50)
     before = written(tmp_path, panel, rows, chunk=50)
 
-    writer = AssociationWriter(tmp_path / "out", "q1", "quantitative", panel)
+    writer = AssociationWriter(tmp_path / "out", "q1", "quantitative", SharedRows(panel))
     writer.append(cut(rows, 0, 10))
     writer.abort()
 
@@ -182,7 +183,8 @@ def test_an_abort_keeps_the_files_of_an_earlier_run(tmp_path):
 def test_an_error_after_closing_keeps_the_files(tmp_path):
     panel, rows = random_rows(50)
 
-    with pytest.raises(KeyError), AssociationWriter(tmp_path / "out", "q1", "quantitative", panel) as writer:
+    shared = SharedRows(panel)
+    with pytest.raises(KeyError), AssociationWriter(tmp_path / "out", "q1", "quantitative", shared) as writer:
         close_and_fail(writer, rows)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.q1.parquet", "out.q1.tsv.gz"]
@@ -201,7 +203,7 @@ def test_a_file_that_cannot_get_its_name_takes_its_companion_along(tmp_path):
 def test_nothing_has_its_name_before_close(tmp_path):
     panel, rows = random_rows(50)
 
-    writer = AssociationWriter(tmp_path / "out", "q1", "quantitative", panel)
+    writer = AssociationWriter(tmp_path / "out", "q1", "quantitative", SharedRows(panel))
     writer.append(rows)
     names = [path.name for path in tmp_path.iterdir()]
     writer.abort()
@@ -213,7 +215,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     panel, _ = random_rows(1)
 
     with pytest.raises(Failed, match=r"could not be written in .*nowhere"):
-        AssociationWriter(tmp_path / "nowhere" / "out", "q1", "quantitative", panel)
+        AssociationWriter(tmp_path / "nowhere" / "out", "q1", "quantitative", SharedRows(panel))
 
 
 def test_what_the_writer_holds_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
@@ -226,7 +228,7 @@ def test_what_the_writer_holds_does_not_grow_with_the_number_of_rows(tmp_path, m
     held = []
 
     tracemalloc.start()
-    with AssociationWriter(tmp_path / "out", "q1", "quantitative", panel) as writer:
+    with AssociationWriter(tmp_path / "out", "q1", "quantitative", SharedRows(panel)) as writer:
         for _ in range(40):
             writer.append(rows)
             held.append(tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes())

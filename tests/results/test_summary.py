@@ -10,6 +10,7 @@ from fedstats.results.association_writer import RowAssembler
 from fedstats.results.associations import Associations
 from fedstats.results.loci import WINDOW_BASES, greedy
 from fedstats.results.quantiles import OrderStatistics, chi_square, genomic_inflation
+from fedstats.results.shared_rows import SharedRows
 from fedstats.results.summary import Summary, SummaryBuilder
 from tests.results.rows import cut, needs_data, plink_rows, random_rows
 
@@ -18,7 +19,7 @@ HISTOGRAM_TOLERANCE = 1e-4
 
 
 def summarised(panel, rows, *, chunk: int, kind="quantitative") -> Summary:
-    assembler, builder = RowAssembler(kind, panel), SummaryBuilder()
+    assembler, builder = RowAssembler(kind, SharedRows(panel)), SummaryBuilder()
     for start in range(0, len(rows["LOG10P"]), chunk):
         builder.add(assembler.rows(cut(rows, start, start + chunk)))
     return builder.finish()

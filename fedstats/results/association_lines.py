@@ -1,0 +1,38 @@
+"""Associations of a trait as lines of text, from cells that all traits of its model share and from its own."""
+
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+
+from fedstats.results import lines
+from fedstats.results.decimal_text import probabilities, text_of_numbers
+from fedstats.results.shared_rows import SharedBatch
+
+#: Cells of every trait: numbers, which P follows, and then texts before the number of nodes.
+_NUMBERS = ("BETA", "SE", "STAT", "LOG10P")
+_TEXTS = ("TEST", "STATUS")
+
+
+def association_lines(shared: SharedBatch, own: pa.Table) -> memoryview:
+    """The rows of a batch as lines of text, UTF-8; P is printed from LOG10P, also where the double is zero."""
+    numbers = [lines.reals(own[name]) for name in _NUMBERS]
+    cells = [shared.text_before, text_of_numbers([*numbers, probabilities(numbers[-1].values)])]
+    others = [name for name in own.column_names if name not in (*_NUMBERS, "P", *_TEXTS)]
+    codes = [*(own[name].combine_chunks() for name in _TEXTS), shared.nodes]
+    if not others:
+        return lines.characters(lines.joined([*cells, _combined(codes, "\n")]))
+    rest = own.select(others)
+    return lines.ended([*cells, _combined(codes, ""), *lines.cells_of(rest)])
+
+
+def _combined(columns: list[pa.DictionaryArray], ending: str) -> pa.StringArray:
+    """Cells of columns of few levels with tabs between them and an ending, shape (row,)."""
+    names: list[list[str]] = []
+    code = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        levels = [*column.dictionary.to_pylist(), "NA"]
+        names.append(levels)
+        code = code * len(levels) + column.indices.fill_null(len(levels) - 1).to_numpy(zero_copy_only=False)
+    texts = ["\t".join(row) + ending for row in product(*names)]
+    return pa.array(texts, pa.string()).take(pa.array(code))
