@@ -28,6 +28,9 @@ from fedstats.sandbox.folder import Sandbox
 
 Say = Callable[[str], None]
 
+#: Number of the run that warms caches and connections at new agents, and is not measured.
+WARM_UP = -1
+
 
 @dataclass(frozen=True)
 class Order:
@@ -50,6 +53,7 @@ def compare(order: Order, say: Say) -> Comparison:
     found: list[Outcome] = []
     for nodes in order.nodes:
         with _agents(order, study, nodes) as made:
+            _run(order, truth, made, order.choices[0], WARM_UP)
             found += [_outcome(order, truth, made, choice, say) for choice in order.choices]
     power = truth.power(truth.pooled[1])
     return Comparison(order.people, order.variants, order.repeats, order.seed, power, _machine(), tuple(found))
