@@ -45,12 +45,18 @@ def _people(limits: Limits) -> float:
 
 @dataclass(frozen=True, init=False)
 class Field:
-    """How one array of a release is read: dimensions, bound of the total, and its representation."""
+    """How one array of a release is read: dimensions, bound of the total, and its representation.
+
+    `person` is the most by which one person changes any element, exactly, 0 where nobody says; `coarseness` is how much
+    noise an element takes, where sums are noised, beside an element of coarseness 1 and the same `person`.
+    """
 
     dims: tuple[str, ...]
     bound: Bound
     words: int
     fraction_bits: int | None
+    person: float = 0.0
+    coarseness: float = 1.0
     representation: ClassVar[str] = ""
 
     def __init__(self, *dims: str, bound: Bound, words: int = 1, fraction_bits: int | None = 0) -> None:
@@ -83,12 +89,19 @@ class Sum(Field):
 
 
 class FixedSum(Field):
-    """A sum that a kernel accumulated in fixed point (int64), passed through by the codec after a check."""
+    """A sum that a kernel accumulated in fixed point (int64), passed through by the codec after a check.
+
+    With `person` (see `Field`) it may be noised: each person's part is rounded by itself and kept within that bound.
+    """
 
     representation = "fixed"
 
-    def __init__(self, *dims: str, bound: Bound, fraction_bits: int) -> None:
+    def __init__(
+        self, *dims: str, bound: Bound, fraction_bits: int, person: float = 0.0, coarseness: float = 1.0
+    ) -> None:
         super().__init__(*dims, bound=bound, fraction_bits=fraction_bits)
+        object.__setattr__(self, "person", person)
+        object.__setattr__(self, "coarseness", coarseness)
 
 
 class WideSum(Field):
@@ -114,6 +127,7 @@ class Additive:
         limits = Limits()
         lines = [
             f"{name}|{','.join(f.dims)}|{f.representation}|{f.words}|{fraction_bits(f, limits)}|{f.bound(limits)!r}"
+            f"{f'|{f.person!r}|{f.coarseness!r}' if f.person else ''}"
             for name, f in cls.schema().items()
         ]
         return hashlib.sha256("\n".join([cls.__name__, *lines]).encode()).hexdigest()

@@ -4,11 +4,14 @@ An analysis runs at the coordinator: a plan that asks a federation for sums and 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 from fedstats.federation import Federation
 from fedstats.rows import Note, Rows
-from fedstats.step import STEPS
-from fedstats.study import Chunk, Study
+from fedstats.step import STEPS, Step
+from fedstats.study import Block, Chunk, Model, Study
 
 Plan = Callable[[Federation, Study, Sequence[Chunk]], Iterator[Rows | Note]]
 ANALYSES: dict[str, Plan] = {}
@@ -17,17 +20,50 @@ ANALYSES: dict[str, Plan] = {}
 STEPS_OF: dict[str, tuple[str, ...]] = {}
 
 
-def analysis(name: str, *, steps: tuple[str, ...] = ()) -> Callable[[Plan], Plan]:
+@dataclass(frozen=True)
+class Expected:
+    """A sum that an analysis of noised totals is going to ask, so many times; whole cohorts have no block."""
+
+    model: Model
+    step: Step[Any, Any]
+    block: Block | None = None
+    times: int = 1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the dimensions of one release."""
+        return self.model.sizes | ({} if self.block is None else {"variant": len(self.block)})
+
+    def elements(self, dims: tuple[str, ...]) -> int:
+        """Number of elements of a field that runs along some dimensions."""
+        return prod(self.sizes[dim] for dim in dims)
+
+
+#: All sums of a study over some chunks, before any of them is asked.
+Schedule = Callable[[Study, Sequence[Chunk]], Sequence[Expected]]
+
+#: Analyses whose totals carry noise, and what each will ask; under other privacy settings nodes refuse them.
+NOISED: dict[str, Schedule] = {}
+
+#: What follows the name of an analysis that does the same with noised totals.
+NOISED_SUFFIX = "-noised"
+
+
+def analysis(name: str, *, steps: tuple[str, ...] = (), noised: Schedule | None = None) -> Callable[[Plan], Plan]:
     """Register a plan under the name by which policies allow it, with the steps that it may ask for.
 
-    Counting people and genotypes belongs to every analysis; `steps` names what comes on top: ("linear_gwas/",).
+    Counting people and genotypes belongs to every analysis of exact totals; `steps` names what comes on top:
+    ("linear_gwas/",). An analysis of `noised` totals asks for `steps` alone, and says beforehand for how many.
     """
+    counting = () if noised else ("people/", "genotypes/counts", "genotypes/hardy_strata")
 
     def register(plan: Plan) -> Plan:
         if name in ANALYSES:
             raise ValueError(f"two analyses are called {name!r}")
         ANALYSES[name] = plan
-        STEPS_OF[name] = ("people/", "genotypes/counts", "genotypes/hardy_strata", *steps)
+        STEPS_OF[name] = (*counting, *steps)
+        if noised:
+            NOISED[name] = noised
         return plan
 
     return register

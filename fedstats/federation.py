@@ -1,7 +1,7 @@
 """Federation: the handle through which an analysis asks for sums, and all that it knows of the world."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from fedstats.rows import Rows
 from fedstats.step import Q, S, Step
@@ -17,6 +17,10 @@ class Federation(Protocol):
     @property
     def exact(self) -> bool:
         """Whether totals carry no noise, so that iterations may stop on a tolerance."""
+        ...
+
+    def noise(self, step: Step[Any, Any], model: Model) -> Mapping[str, float]:
+        """Standard deviation of the noise in every element of each field of a total, in its units; 0 where exact."""
         ...
 
     def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:

@@ -4,14 +4,12 @@ For teaching, power studies and tests. Sums are encoded to integers, added modul
 so a result here is bit for bit the result of real nodes with the same people; `exact_floats` adds floats instead.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from fedstats.additive import Limits
-from fedstats.arrays import Bools
+from fedstats.arrays import Bools, Ring
 from fedstats.cohort import Cohort
 from fedstats.dataset import Dataset, cohort_of, with_block
 from fedstats.federation import Federation
@@ -29,6 +27,18 @@ class LocalSite:
     allowed: Bools
 
 
+class Noise(Protocol):
+    """Noise as nodes would add it, for power studies and tests."""
+
+    def deviations(self, step: Step[Any, Any], model: Model) -> Mapping[str, float]:
+        """Standard deviation of the noise in every element of each field of a total, in its units."""
+        ...
+
+    def added(self, step: Step[Any, Any], model: Model, sizes: Mapping[str, int], words: Ring, site: int) -> Ring:
+        """The words of one site with its share of the noise."""
+        ...
+
+
 @dataclass
 class LocalSums:
     """A `Federation` over sites in this process.
@@ -39,17 +49,26 @@ class LocalSums:
         The sites, in the order in which they are added.
     exact_floats
         Add releases as floats, without the fixed-point code: for naive comparisons.
+    noise_source
+        What noises the words of every site, None for exact totals.
     """
 
     sites: Sequence[LocalSite]
     exact_floats: bool = False
+    noise_source: Noise | None = None
     limits: Limits = field(default_factory=Limits)
     _cohorts: dict[tuple[int, str], Cohort] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
-        """Totals carry no noise here."""
-        return True
+        """Totals carry no noise unless it was asked for."""
+        return self.noise_source is None
+
+    def noise(self, step: Step[Any, Any], model: Model) -> Mapping[str, float]:
+        """Deviation of the noise in each field of a total."""
+        if self.noise_source is None:
+            return dict.fromkeys(step.release.schema(), 0.0)
+        return self.noise_source.deviations(step, model)
 
     def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
         """The total over all sites."""
@@ -73,10 +92,11 @@ class LocalSums:
             for release in releases[1:]:
                 total = total + release
             return total
-        words: np.ndarray[Any, np.dtype[np.uint64]] = sum(
-            (encode(release, sizes, self.limits) for release in releases[1:]), encode(releases[0], sizes, self.limits)
-        )
-        return decode(words, step.release, sizes, self.limits)
+        words = [encode(release, sizes, self.limits) for release in releases]
+        if self.noise_source is not None:
+            words = [self.noise_source.added(step, model, sizes, one, site) for site, one in enumerate(words)]
+        added: Ring = sum(words[1:], words[0])
+        return decode(added, step.release, sizes, self.limits)
 
     def _cohort(self, index: int, model: Model, block: Block | None) -> Cohort:
         site = self.sites[index]

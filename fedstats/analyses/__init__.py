@@ -7,18 +7,24 @@ and would wait half a second for it.
 
 from fedstats.analyses import (
     allele_frequency,
+    allele_frequency_noised,
     hardy_weinberg,
     linear_gwas,
+    linear_gwas_noised,
     logistic_gwas,
+    logistic_gwas_noised,
     missingness,
     people_accounting,
 )
 
 __all__ = [
     "allele_frequency",
+    "allele_frequency_noised",
     "hardy_weinberg",
     "linear_gwas",
+    "linear_gwas_noised",
     "logistic_gwas",
+    "logistic_gwas_noised",
     "missingness",
     "people_accounting",
 ]

@@ -26,8 +26,9 @@ STATUSES: Final[tuple[str, ...]] = (
     "LOGISTIC_CONVERGE_FAIL",
     "FIRTH_CONVERGE_FAIL",
     "UNSTABLE_SCALE",
+    "HIDDEN_BY_NOISE",
 )
-TESTS: Final[tuple[str, ...]] = ("LINEAR", "LOGISTIC_WALD", "LOGISTIC_SCORE", "LOGISTIC_FIRTH")
+TESTS: Final[tuple[str, ...]] = ("LINEAR", "LOGISTIC_WALD", "LOGISTIC_SCORE", "LOGISTIC_FIRTH", "LINEAR_SCORE")
 MISSING: Final[tuple[str, ...]] = ("mean", "drop")
 
 

@@ -6,9 +6,10 @@ is answered from the checkpoint, so that a finished run is the same bytes howeve
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from fedstats.additive import Limits
 from fedstats.arrays import Ring
@@ -26,6 +27,7 @@ from fedstats.rows import Rows
 from fedstats.step import Q, S, Step
 from fedstats.study import Block, Chunk, Model
 from fedstats.wire.contribution import open_contribution
+from fedstats.wire.noise import multiplier_of, total_deviations
 
 #: Chunks that are computed at the same time: counting of one overlaps the scan of another.
 CHUNKS_IN_FLIGHT = 3
@@ -52,8 +54,14 @@ class RunFederation:
 
     @property
     def exact(self) -> bool:
-        """Totals carry no noise under plain and masked."""
-        return True
+        """Totals carry no noise but under `dp`."""
+        return not self.run.plan.noise
+
+    def noise(self, step: Step[Any, Any], model: Model) -> Mapping[str, float]:
+        """Deviation of the noise of all nodes in each field of a total, as the plan has it."""
+        if self.exact:
+            return dict.fromkeys(step.release.schema(), 0.0)
+        return total_deviations(step, multiplier_of(self.run.plan.noise, model.id, step.name), len(self.run.names))
 
     def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
         """The total of one release over all people of a model."""

@@ -24,3 +24,17 @@ class SettingOptions:
     epsilon: float = 0.0
     delta: float = 0.0
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@document
+@dataclass(frozen=True)
+class StepNoise:
+    """Under `dp`, how much noise the totals of one step on one model carry, on top of what they are.
+
+    `multiplier` is the standard deviation of the noise that honest nodes add to an element of coarseness 1, in units of
+    the most that one person changes it.
+    """
+
+    model: str
+    step: str
+    multiplier: float

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from fedstats.documents import document
 from fedstats.planning.request import Request
+from fedstats.planning.setting_options import StepNoise
 from fedstats.planning.survey import Questions, Serve, Survey
 from fedstats.study import Study
 
@@ -120,7 +121,10 @@ class LostNode:
 @document
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do, before any of it is done: the document that nodes accept or refuse."""
+    """What a run will do, before any of it is done: the document that nodes accept or refuse.
+
+    `noise` splits what a run under `dp` may spend over its sums; the request says how much that is.
+    """
 
     run: str
     federation: str
@@ -139,6 +143,7 @@ class Plan:
     nodes: dict[str, str]
     amends: str = ""
     lost: tuple[LostNode, ...] = ()
+    noise: tuple[StepNoise, ...] = ()
 
     @property
     def project(self) -> str:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from fedstats.analyses.bounded_columns import Ranges
 from fedstats.analyses.genotype_counts import ArmParameters
 from fedstats.analyses.linear_sums import CompleteParameters, ScanParameters
 from fedstats.analyses.moments import Scaling
+from fedstats.analyses.noised_null import NewtonAsk
+from fedstats.analyses.noised_scan import ResidualAsk
 from fedstats.analyses.variant_filters import StrataParameters
 from fedstats.cohort import VALUE_CLASSES, VALUE_KNOWN, Cohort
 from fedstats.genotypes import pack
@@ -65,6 +68,20 @@ def _complete(of: Cohort) -> CompleteParameters:
     return CompleteParameters(**vars(_scan(of)), missing=np.full(VARIANTS, 20), missing_nodes=np.full(VARIANTS, 3))
 
 
+def ranges(of: Cohort) -> Ranges:
+    """Ranges that clip some people, the one far out among them; the binary trait stays as it is."""
+    return Ranges(np.array([50.0, 0.5]), np.array([20.0, 0.5]), np.array([0.1, 0.0]), np.array([2e-3, 1.0]))
+
+
+def _residuals(of: Cohort) -> ResidualAsk:
+    effects = np.array([[0.1, -0.2], [0.2, 0.4], [-0.1, 0.3]])
+    return ResidualAsk(**vars(ranges(of)), effects=effects, limits=np.array([0.5, 0.8]), logistic=True)
+
+
+def _newton(of: Cohort) -> NewtonAsk:
+    return NewtonAsk(**vars(ranges(of)), trait=1, effects=np.array([0.1, -0.4, 0.3]))
+
+
 def _admission() -> dict[str, np.ndarray]:
     return {"minor_count": np.full(VARIANTS, 50), "carrier_nodes": np.full(VARIANTS, 3)}
 
@@ -79,6 +96,11 @@ _PARAMETERS: Mapping[str, Callable[[Cohort], Any]] = {
     "genotypes/hardy_strata@1": lambda of: StrataParameters(True, **_admission()),
     "linear_gwas/scan@1": _scan,
     "linear_gwas/complete@1": _complete,
+    "noised_freq/alleles@1": lambda of: Nothing(),
+    "noised_freq/alleles_by_sex@1": lambda of: Nothing(),
+    "noised_gwas/products@1": ranges,
+    "noised_gwas/newton@1": _newton,
+    "noised_gwas/scan@1": _residuals,
 }
 
 

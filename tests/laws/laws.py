@@ -89,6 +89,28 @@ def within_bounds(example: Example) -> None:
         assert not values.size or values.max() <= declared.bound(LIMITS) + LIMITS.nodes * 2.0**-bits, name
 
 
+def bounded_by_person(example: Example) -> None:
+    """One person alone is within the bound that a field declares for one, to the last unit, in every element.
+
+    Together with additivity, which is exact for these fields, no person who joins or leaves changes more.
+    """
+    for person in np.flatnonzero(example.cohort.people)[:80]:
+        alone = np.zeros(len(example.cohort.people), np.bool_)
+        alone[person] = True
+        release = example.step(example.cohort.restrict(alone), example.parameters)
+        for name, declared in release.schema().items():
+            allowed = declared.person * 2.0 ** (declared.fraction_bits or 0)
+            assert np.abs(getattr(release, name)).max(initial=0) <= allowed, name
+
+
+def exactly_additive(example: Example, rng: np.random.Generator) -> None:
+    """Integers of parts of the people add to those of all without any rounding."""
+    half = rng.random(len(example.cohort.people)) < 0.5
+    parts = [example.step(example.cohort.restrict(who), example.parameters) for who in (half, ~half)]
+    whole = example.step(example.cohort, example.parameters)
+    assert all(np.array_equal(getattr(parts[0] + parts[1], name), getattr(whole, name)) for name in whole.schema())
+
+
 def laid_out_as_declared(example: Example) -> None:
     """Words are as many as the layout says, before any data are read; and the code gives back what it was given."""
     release = example.step(example.cohort, example.parameters)

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 import fedstats.analyses  # noqa: F401  # fills the table of steps
+from fedstats.analysis import NOISED as NOISED_ANALYSES
+from fedstats.analysis import STEPS_OF
 from fedstats.step import STEPS, Step
 from tests.laws import laws
 from tests.laws.examples import example, with_site_effects
@@ -44,6 +46,25 @@ def test_words_are_those_of_the_layout(found: Example) -> None:
 
 def test_parameters_survive_the_wire(found: Example) -> None:
     laws.parameters_survive_the_wire(found)
+
+
+NOISED = [name for name in NAMES if any(field.person for field in STEPS[name].release.schema().values())]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", NOISED)
+def test_no_person_changes_a_noised_sum_by_more_than_declared(name: str, seed: int) -> None:
+    found = example(name, np.random.default_rng(seed))
+
+    laws.bounded_by_person(found)
+    laws.exactly_additive(found, np.random.default_rng(seed))
+
+
+def test_every_step_of_a_noised_analysis_declares_what_a_person_changes() -> None:
+    asked = tuple(prefix for name in NOISED_ANALYSES for prefix in STEPS_OF[name])
+
+    assert [name for name in NAMES if name.startswith(asked)] == NOISED
+    assert all(field.person > 0 for name in NOISED for field in STEPS[name].release.schema().values())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("columns/cross", "linear_gwas/"))])
@@ -122,3 +143,16 @@ def test_law_of_bounds_finds_a_value_beyond_its_bound() -> None:
 
     with pytest.raises(RangeOverflow, match="people"):
         laws.within_bounds(broken(with_people(lambda cohort: 2**40)))
+
+
+def test_law_of_one_person_finds_a_value_beyond_what_is_declared() -> None:
+    found = example("noised_gwas/newton@1", np.random.default_rng(1))
+
+    def function(cohort: object, parameters: object) -> object:
+        release = found.step.function(cohort, parameters)
+        return type(release)(score=2 * release.score, information=release.information)
+
+    step = found.step
+    other = Step(step.name, function, step.parameters, step.release, step.admissible, step.genotypes)
+    with pytest.raises(AssertionError, match="score"):
+        laws.bounded_by_person(Example(other, found.model, found.cohort, found.parameters))
