@@ -18,6 +18,7 @@ from fedstats.wire.messages import (
     SurveyOrder,
 )
 from node_agent.answers import opened
+from node_agent.charging import budgets_left
 from node_agent.config import DatasetSettings
 from node_agent.node import Node
 
@@ -33,7 +34,6 @@ def describe(node: Node, signed: Signed) -> Signed:
         raise ProtocolRefused(
             f"this node belongs to the federation {node.roster.content.federation!r}.", code="WRONG_FEDERATION"
         )
-    begun, limit = node.records.runs_begun(""), node.policy.max_queries
     catalogue = Catalogue(
         node=node.name,
         nonce=order.nonce,
@@ -42,7 +42,7 @@ def describe(node: Node, signed: Signed) -> Signed:
         protocol=PROTOCOL,
         datasets=tuple(_entry(node, one) for one in node.settings.datasets),
         policy=node.policy.described(),
-        budgets={"queries_left": str(max(0, limit - begun)) if limit else "no limit"},
+        budgets=budgets_left(node),
         certificate_expires=node.keys.leaf.certificate.not_valid_after_utc.isoformat(),
         ledger_head=node.ledger.head,
     )

@@ -19,6 +19,8 @@ from fedstats.privacy.masking_node import Party
 from fedstats.serving.work import Workers
 from fedstats.state_folder import check_state_folder, lock_folder
 from node_agent.blob_folder import BlobFolder, open_blobs
+from node_agent.budget_records import TABLES as BUDGET_TABLES
+from node_agent.budget_records import BudgetRecords
 from node_agent.certified_totals import TABLES as CERTIFIED_TABLES
 from node_agent.certified_totals import CertifiedTotals
 from node_agent.cohort_people import TABLES as COHORT_TABLES
@@ -38,7 +40,7 @@ from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
 
-ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + CERTIFIED_TABLES
+ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + BUDGET_TABLES + CERTIFIED_TABLES
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Node:
     blobs: BlobFolder
     certified: CertifiedTotals
     cohorts: Cohorts
+    budgets: BudgetRecords
     workers: Workers
     encryption: Encryption
     crash: CrashPoint
@@ -199,6 +202,7 @@ def open_node(settings: Settings) -> Node:
         blobs=blobs,
         certified=CertifiedTotals(ledger, blobs),
         cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
+        budgets=BudgetRecords(ledger),
         workers=Workers(settings.threads),
         encryption=Encryption(settings.roster.content.paillier_modulus, settings.threads),
         crash=crash_points(sandbox=settings.roster.content.sandbox),

@@ -1,12 +1,10 @@
 """What the order of a pass may ask: everything is checked against plan, policy and step before any data are read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
 from fedstats.planning.panel import KIND_OF_CHROMOSOME
 from fedstats.privacy.pass_state import PassState
@@ -14,12 +12,11 @@ from fedstats.step import Step, from_arrays
 from fedstats.study import KINDS, Model
 from fedstats.wire.arrays import asks_from_bytes
 from fedstats.wire.messages import PassOrder, Plan, pass_id
-from fedstats.wire.passes import ask_words, layout_digest, upload_bytes
+from fedstats.wire.passes import ask_widths, ask_words, encrypted_bytes, layout_digest, upload_bytes
 from node_agent.node import Node
 from node_agent.permitted import domain_of, model_of, permitted_step
 from node_agent.records import PassRecord
-
-Asks = tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
+from node_agent.steering import Asks, check_follows
 
 #: Most bytes of one pass at one node (decision D1): what a spool file may take.
 LARGEST_PASS_BYTES = 1 << 26
@@ -34,9 +31,9 @@ class ThisPass:
     record: PassRecord
 
     @property
-    def plain(self) -> bool:
-        """Whether words leave as they are."""
-        return self.plan.privacy == "plain"
+    def masked(self) -> bool:
+        """Whether the nodes agree on masks."""
+        return self.plan.masked
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,12 @@ class Asked:
     plan: Plan
     cohort: str
     domain: str
+    read: "ReadAsks"
 
     @property
-    def plain(self) -> bool:
-        """Whether words leave as they are."""
-        return self.plan.privacy == "plain"
+    def masked(self) -> bool:
+        """Whether the nodes agree on masks."""
+        return self.plan.masked
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,9 @@ def check_order(node: Node, order: PassOrder) -> Asked:
     for _, arrays in read.asks:
         read.step.admissible(from_arrays(read.step.parameters, arrays), floors)
     _check_variants(node, plan, read)
-    _check_layout(order, read)
-    return Asked(plan, node.cohorts.name_of(plan, order.plan, read.model), domain_of(read.model))
+    _check_layout(node, plan, order, read)
+    check_follows(node.certified, plan, read.step, read.model, read.asks)
+    return Asked(plan, node.cohorts.name_of(plan, order.plan, read.model), domain_of(read.model), read)
 
 
 def read_asks(node: Node, plan: Plan, order: PassOrder) -> ReadAsks:
@@ -134,11 +133,10 @@ def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
         raise ProtocolRefused(f"model {read.model.id!r} is not for variants of this kind.", code="WRONG_VARIANTS")
 
 
-def _check_layout(order: PassOrder, read: ReadAsks) -> None:
-    due = sum(read.words)
-    if (order.words, order.upload_bytes) != (due, upload_bytes(due)) or order.layout != layout_digest(
-        read.step.release.schema_digest(), read.words
-    ):
+def _check_layout(node: Node, plan: Plan, order: PassOrder, read: ReadAsks) -> None:
+    layout = layout_digest(read.step.release.schema_digest(), read.words)
+    due = (sum(read.words), _upload_bytes(node, plan, read), layout)
+    if (order.words, order.upload_bytes, order.layout) != due:
         raise ProtocolRefused(
             f"the layout of {order.step!r} is another one here; install one version of fedstats.", code="WRONG_LAYOUT"
         )
@@ -148,3 +146,9 @@ def _check_layout(order: PassOrder, read: ReadAsks) -> None:
             "ask for fewer variants with --pass-variants.",
             code="PASS_TOO_LARGE",
         )
+
+
+def _upload_bytes(node: Node, plan: Plan, read: ReadAsks) -> int:
+    if plan.privacy != "paillier":
+        return upload_bytes(sum(read.words))
+    return encrypted_bytes(node.encryption.modulus, ask_widths(read.step, read.model, read.asks))

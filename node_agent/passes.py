@@ -1,4 +1,4 @@
-"""A pass at this node: S R M C U, each answered once; then a receipt, or it is abandoned.
+"""A pass at this node: S R M C U, each answered once; K where its total steers; then a receipt, or it is abandoned.
 
 Every step checks its order, writes secrets, then state and answer in one transaction, and only then answers.
 A restart at any point goes on where the ledger stands (see `pass_work` for what is computed).
@@ -23,6 +23,7 @@ from fedstats.serving.orders import request_digest
 from fedstats.wire.messages import (
     AbandonOrder,
     Accepted,
+    CertifyOrder,
     CommitOrder,
     ComputeOrder,
     PassOrder,
@@ -33,26 +34,29 @@ from fedstats.wire.messages import (
 )
 from fedstats.wire.passes import members, pass_context
 from node_agent.answers import answer_once, opened
+from node_agent.certifying import keep_certified, signed_scalar
+from node_agent.charging import charge_pass
 from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
 from node_agent.pass_work import compute
 from node_agent.records import PassRecord
-from node_agent.secret_files import pass_secret, ready_secret, run_secret
+from node_agent.secret_files import own_words, pass_secret, ready_secret, run_secret
 from node_agent.signed_texts import from_texts
 
 
 def open_pass(node: Node, signed: Signed) -> Signed:
-    """S: fresh keys for a pass that plan and policy allow; under plain, that it is open."""
+    """S: fresh keys for a pass that plan and policy allow; without masks, that it is open."""
     order = opened(node, signed, PassOrder)
 
     def make() -> Signed:
         node.runs.check_goes_on(order.run)
         asked = check_order(node, order)
         check_lock(node, asked.plan, asked.cohort, asked.domain)
+        charge_pass(node, asked.plan, order, asked.read, asked.cohort)
         node.records.open_pass(order, asked.cohort, asked.domain)
         node.runs.touch(order.run, datetime.now(UTC))
-        if asked.plain:
+        if not asked.masked:
             return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.KEYED))
         # The place in the ledger that peers will remember is one that this pass made.
         node.ledger.append("opened", {"run": order.run, "pass": order.pass_id})
@@ -108,7 +112,7 @@ def compute_pass(node: Node, signed: Signed) -> Signed:
     def make() -> Signed:
         one = this_pass(node, order.run, order.pass_id)
         signatures = from_texts(order.signatures, members(one.plan))
-        if one.plain:
+        if not one.masked:
             advance_plain(one.record)
             take_lock(node, one.plan, one.record.cohort, one.record.domain)
             node.records.set_state(order.pass_id, PassState.READY)
@@ -125,7 +129,7 @@ def compute_pass(node: Node, signed: Signed) -> Signed:
 
 
 def advance_plain(record: PassRecord) -> None:
-    """Refuse work on a plain pass that is not open, or was done."""
+    """Refuse work on a pass without masks that is not open, or was done."""
     if record.state is not PassState.KEYED:
         raise ProtocolRefused(f"the pass is {record.state}; nothing was sent.", code="OUT_OF_ORDER")
 
@@ -162,23 +166,45 @@ def unmask(node: Node, signed: Signed) -> Signed:
     return answer_once(node, f"unmask|{order.pass_id}", signed, make, "U")
 
 
+def certify(node: Node, signed: Signed) -> Signed:
+    """K: this node's scalar for the total that the coordinator claims; the scalars of all come with the receipt."""
+    order = opened(node, signed, CertifyOrder)
+
+    def make() -> Signed:
+        one = this_pass(node, order.run, order.pass_id)
+        _refuse_unless_out(node, one, "the total of a pass was to be certified")
+        # The scalars of all nodes say something of their total: these people count as answered.
+        if one.record.state is not PassState.OPENED:
+            take_lock(node, one.plan, one.record.cohort, one.record.domain)
+        return signed_scalar(node, one, order)
+
+    _refuse_if_abandoned(node, order.pass_id)
+    return answer_once(node, f"certify|{order.pass_id}", signed, make, "K")
+
+
+def _refuse_unless_out(node: Node, one: ThisPass, what: str) -> None:
+    if one.record.closed or state_of(node, one.record) in (PassState.KEYED, PassState.READY, PassState.ABANDONED):
+        raise ProtocolRefused(f"{what} whose words are not out.", code="OUT_OF_ORDER")
+
+
 def receipt(node: Node, signed: Signed) -> Signed:
-    """The coordinator has the total: words, secrets and asks of the pass are deleted."""
+    """The coordinator has the total: it is kept if it steers; words, secrets and asks of the pass are deleted."""
     order = opened(node, signed, ReceiptOrder)
 
     def make() -> Signed:
         one = this_pass(node, order.run, order.pass_id)
-        if state_of(node, one.record) in (PassState.KEYED, PassState.READY, PassState.ABANDONED):
-            raise ProtocolRefused("a receipt came for a pass whose words are not out.", code="OUT_OF_ORDER")
+        _refuse_unless_out(node, one, "a receipt came for a pass")
         if node.spool.digest(order.pass_id) != order.sha256:
             raise ProtocolRefused("a receipt is for other words than this node's.", code="WRONG_RECEIPT")
         # A pass that enough others opened counts as answered here, too, even if C never came.
         if one.record.state is not PassState.OPENED:
             take_lock(node, one.plan, one.record.cohort, one.record.domain)
+        if order.total:
+            keep_certified(node, one, order)
         node.records.close_pass(order.pass_id)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "closed"))
 
-    answer = answer_once(node, f"receipt|{order.pass_id}", signed, make)
+    answer = answer_once(node, f"receipt|{order.pass_id}", signed, make, "receipt")
     clear(node, order.pass_id)
     return answer
 
@@ -211,7 +237,7 @@ def give_up(node: Node, record: PassRecord, why: str) -> None:
 
 def clear(node: Node, pass_id: str) -> None:
     """Delete words and secrets of a pass that is over; a crash before this is made good at the next start."""
-    node.secrets.delete(pass_secret(pass_id), ready_secret(pass_id))
+    node.secrets.delete(pass_secret(pass_id), ready_secret(pass_id), own_words(pass_id))
     node.spool.delete(pass_id)
 
 
@@ -223,8 +249,8 @@ def state_of(node: Node, record: PassRecord) -> PassState:
 
 def _masked(node: Node, run: str, pass_id: str) -> ThisPass:
     one = this_pass(node, run, pass_id)
-    if one.plain:
-        raise ProtocolRefused("this run is plain: there are no masks to agree on.", code="OUT_OF_ORDER")
+    if not one.masked:
+        raise ProtocolRefused("this run is not masked: there are no masks to agree on.", code="OUT_OF_ORDER")
     if one.record.closed:
         raise ProtocolRefused("the pass is over; nothing was sent.", code="REPLAYED")
     return one

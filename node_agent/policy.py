@@ -25,9 +25,10 @@ PRIVACY_LATER = ("dp",)
 #: The least that a real node may set each floor to (decision E4).
 HARD_FLOORS = {"min_people": 50, "min_arm": 10, "min_level": 5, "min_nodes": 3, "min_mac": 5, "min_missing": 5}
 TWO_NODES = 2
-#: The most parameters a person that a real node may allow; at a third of the people, genotypes can be solved for.
-MOST_PARAMETERS = 0.1
-#: `parameters_per_person` where it is not limited; a document holds no infinity.
+#: The most that a real node may allow, a person: at a third of the people, columns begin to give genotypes away, and
+#: at two numbers a person (each has two unknowns), the pooled numbers of three nodes do (tests/attacks).
+MOST_PER_PERSON = {"parameters_per_person": 0.1, "numbers_per_person": 2.0}
+#: A limit a person where there is none; a document holds no infinity.
 UNLIMITED = 1e9
 
 #: What may be allowed beside the analyses; each needs a reason.
@@ -53,9 +54,14 @@ class Policy:
     min_mac, min_missing
         Fewest minor alleles, over all nodes, for a variant to be analysed; fewest missing calls for `drop`.
     parameters_per_person
-        Most design columns, intercept included, per person of a model.
+        Most design columns, intercept included, per person of a model; and most columns, traits included, that a
+        project may ever have multiplied into genotypes, per person of all models that share people.
+    numbers_per_person
+        Most numbers that a project may ever be given of a variant, per person of all models that share people.
     max_queries
-        Most runs that may ever begin, 0 for no limit.
+        Most runs that may ever begin in a project, 0 for no limit.
+    projects
+        Names of projects that may be charged, beside the federation's own.
     allow_drop, allow_two_nodes, allow_site_effects
         `--missing drop`; runs of two nodes; site effects eliminated here.
     allow_unmasked_paillier
@@ -80,7 +86,9 @@ class Policy:
     min_mac: int = 20
     min_missing: int = 10
     parameters_per_person: float = 0.05
+    numbers_per_person: float = 1.0
     max_queries: int = 1000
+    projects: tuple[str, ...] = ()
     allow_drop: bool = False
     allow_two_nodes: bool = False
     allow_site_effects: bool = False
@@ -127,7 +135,7 @@ VALIDATION: Mapping[str, Any] = {
     "analyses": ANALYSES,
     "privacy": PRIVACY,
     **dict.fromkeys(("min_people", "min_arm", "min_level", "min_mac", "min_missing"), 1),
-    "parameters_per_person": UNLIMITED,
+    **dict.fromkeys(MOST_PER_PERSON, UNLIMITED),
     "max_queries": 0,
     "allow_drop": True,
     "allow_site_effects": True,
@@ -192,14 +200,15 @@ def _strange(policy: Policy) -> list[str]:
 def _floor_faults(policy: Policy) -> list[str]:
     hard: dict[str, int] = dict.fromkeys(HARD_FLOORS, 1) if policy.validation else dict(HARD_FLOORS)
     hard["min_nodes"] = TWO_NODES if policy.allow_two_nodes else HARD_FLOORS["min_nodes"]
-    most = UNLIMITED if policy.validation else MOST_PARAMETERS
     faults = [
         f"[policy] {name} = {getattr(policy, name)} is below {least}, which no configuration may undercut"
         for name, least in hard.items()
         if getattr(policy, name) < least
     ]
-    if not 0 < policy.parameters_per_person <= most:
-        faults.append(f"[policy] parameters_per_person must lie above 0 and at most at {most:g}")
+    for name, limit in MOST_PER_PERSON.items():
+        most = UNLIMITED if policy.validation else limit
+        if not 0 < getattr(policy, name) <= most:
+            faults.append(f"[policy] {name} must lie above 0 and at most at {most:g}")
     return faults
 
 
@@ -213,7 +222,7 @@ def _in_need_of_reason(policy: Policy) -> list[str]:
 def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> None:
     """Refuse a plan that the policy does not allow; runs before any data are read.
 
-    `coordinator` is the name, in the roster, of who signed the plan; `runs_begun` counts other runs, ever.
+    `coordinator` is the name, in the roster, of who signed the plan; `runs_begun` counts other runs of its project.
 
     Raises
     ------
@@ -232,8 +241,10 @@ def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> 
         raise refused("allow_drop", f"'--missing {study.missing}' is not allowed")
     if any(model.site_effects for model in study.models) and not policy.allow_site_effects:
         raise refused("allow_site_effects", "site effects are not allowed")
+    if plan.project != plan.federation and plan.project not in policy.projects and not policy.validation:
+        raise refused("projects", f"{plan.project!r} is neither the federation's own project nor one that is named")
     if policy.max_queries and runs_begun >= policy.max_queries:
-        raise refused("max_queries", f"{policy.max_queries} runs have begun, which is the limit")
+        raise refused("max_queries", f"{policy.max_queries} runs of the project have begun, which is the limit")
     _authorise_floors(policy, study)
 
 

@@ -134,10 +134,6 @@ class Records:
         plan = self.plan(str(found[0][0])) if found else None
         return (str(found[0][0]), plan) if plan else None
 
-    def runs_begun(self, but: str) -> int:
-        """How many runs have begun, one left out."""
-        return int(self.ledger.rows("SELECT count(*) FROM runs WHERE run <> ?", but)[0][0])
-
     def keep_run_keys(self, run: str, keys: Sequence[Signed]) -> None:
         """Store every node's channel key of a run."""
         self.ledger.write("UPDATE runs SET keys = ? WHERE run = ?", signed_to_text(keys), run)

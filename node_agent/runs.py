@@ -14,6 +14,7 @@ from fedstats.privacy.masking_node import check_run, open_run
 from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Plan, RunKeysOrder, Serving
 from fedstats.wire.passes import members, run_context
 from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
+from node_agent.charging import account_of, charge_run
 from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
 from node_agent.node import Node
 from node_agent.passes import give_up
@@ -77,7 +78,7 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
         )
     if set(plan.nodes) != set(plan.study.nodes) or len(set(plan.study.nodes)) != len(plan.study.nodes):
         raise ProtocolRefused("the nodes of plan and study are not the same.", code="WRONG_ROSTER")
-    authorise(node.policy, plan, coordinator, node.records.runs_begun(plan.run))
+    authorise(node.policy, plan, coordinator, node.budgets.runs_begun(account_of(plan), plan.run))
     if plan.privacy == "paillier":
         node.encryption.check()
     check_run(node.party, run_context(plan))
@@ -154,6 +155,7 @@ def begin(node: Node, signed: Signed) -> Signed:
             check_lock(node, plan, cohort, domain)
         for found in list(passes_in_the_way(node, plan, order.plan)):
             give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
+        charge_run(node, plan, order.plan)
         node.records.begin_run(plan.run, order.plan)
         node.runs.touch(plan.run, datetime.now(UTC))
         node.peers.run_begins(plan.run)

@@ -79,6 +79,7 @@ def _show(federation: str, found: Sequence[Any], *, with_policy: bool) -> None:
         return
     columns = _columns(ready)
     console.print(_table("data-set build what names nodes", columns))
+    console.print(_table("project data-set budget spent nodes", _budgets(ready)))
     console.print(_table("policy value nodes", _policies(ready, with_policy=with_policy)))
 
 
@@ -106,9 +107,26 @@ def _row(report: Any) -> tuple[str, ...]:
         f"[green]{state}[/green] {report.seconds * 1000:,.0f} ms",
         ", ".join(f"{one.people:,}+" for one in catalogue.datasets),
         catalogue.versions.get("fedstats", ""),
-        catalogue.budgets.get("queries_left", ""),
+        _queries_left(catalogue),
         _until(catalogue.certificate_expires),
     )
+
+
+def _queries_left(catalogue: Any) -> str:
+    """What is left of the runs of the federation's own project, which is named first."""
+    queries = [value for key, value in catalogue.budgets.items() if key.endswith("|queries")]
+    return queries[0].split(" left")[0] if queries else ""
+
+
+def _budgets(ready: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What each project has spent; nodes that agree stand together."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for node, catalogue in ready.items():
+        for key, value in catalogue.budgets.items():
+            *account, what = key.split("|")
+            project, dataset = account if len(account) == 2 else ("", "")
+            found.setdefault((project, dataset, what, value), []).append(node)
+    return [(*row, _named(those, ready)) for row, those in sorted(found.items())]
 
 
 def _until(text: str) -> str:

@@ -104,7 +104,7 @@ def report(name: str, *traits: str, privacy: str = "masked") -> NodeReport:
         protocol=1,
         datasets=(dataset,),
         policy={"privacy": privacy, "min_people": "100", "preset": ""},
-        budgets={"queries_left": "7"},
+        budgets={"demo|biobank|queries": "7 left of 9", "demo|biobank|columns": "up to 1/4 spent"},
         certificate_expires="2020-01-01T00:00:00+00:00",
         ledger_head="",
     )
@@ -125,6 +125,7 @@ def test_nodes_that_agree_stand_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "biobank GRCh38 traits t2d FI" in lines
     assert "privacy masked FI" in lines
     assert "min_people 100 all" in lines
+    assert "demo biobank columns up to 1/4 spent all" in lines
 
 
 def test_a_sandbox_that_cannot_be_made_leaves_nothing(fedstats: Command, pooled: Path, tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ def plan_of(privacy: str = "masked", **changes) -> Plan:
     )
 
 
+def in_project(name: str) -> Plan:
+    return replace(plan_of(), request=Request("gwas", project=name))
+
+
 def test_a_plan_that_everything_allows_is_accepted():
     authorise(ALLOWING, plan_of(), "coordinator", 0)
 
@@ -54,7 +58,8 @@ def test_nothing_is_allowed_by_default():
         (ALLOWING, plan_of(missing="drop"), 0, "allow_drop", "drop"),
         (ALLOWING, plan_of(missing="drop-strict"), 0, "allow_drop", "drop-strict"),
         (ALLOWING, plan_of(models=(Model("a0", "autosome", site_effects=True),)), 0, "allow_site_effects", "not"),
-        (replace(ALLOWING, max_queries=3), plan_of(), 3, "max_queries", "3 runs"),
+        (replace(ALLOWING, max_queries=3), plan_of(), 3, "max_queries", "3 runs of the project"),
+        (ALLOWING, in_project("other"), 0, "projects", "'other'"),
         (ALLOWING, plan_of(floors=Floors(min_people=99)), 0, "min_people", "99 .* limit is 100"),
         (ALLOWING, plan_of(floors=Floors(min_arm=19)), 0, "min_arm", "limit is 20"),
         (ALLOWING, plan_of(floors=Floors(min_level=9)), 0, "min_level", "limit is 10"),
@@ -75,6 +80,10 @@ def test_refusal_names_rule_and_limit_and_says_that_nothing_was_sent(policy, pla
 
 def test_stricter_floors_of_other_nodes_are_fine():
     authorise(ALLOWING, plan_of(floors=Floors(min_people=1000, parameters_per_person=0.01)), "coordinator", 0)
+
+
+def test_projects_that_are_named_may_be_charged():
+    authorise(replace(ALLOWING, projects=("other",)), in_project("other"), "coordinator", 0)
 
 
 def test_no_limit_of_queries_where_it_is_0():
@@ -131,6 +140,7 @@ def test_defaults_are_those_of_the_decision():
         ({"reason": 3}, "reason must be a text"),
         ({"parameters_per_person": 0.3}, "parameters_per_person must lie above 0 and at most at 0.1"),
         ({"parameters_per_person": float("nan")}, "parameters_per_person must lie above 0"),
+        ({"numbers_per_person": 2.5}, "numbers_per_person must lie above 0 and at most at 2"),
         ({"max_queries": -1}, "max_queries must not be negative"),
         ({"approval": "ask"}, "approval: 'ask' is not known"),
         ({"preset": "open"}, "preset: 'open' is not known"),

@@ -78,8 +78,10 @@ def test_traits_that_are_too_close_at_one_node_take_their_common_people():
     assert people(nodes, grouped) == list(range(2, PEOPLE))
     assert people(nodes, grouped, 1) == [0, 1, *range(6, PEOPLE)]
     assert notes == [
-        "q and r: at FI the people of these traits differ by so few that subtraction would show them, so each is "
-        "analysed on the people who have all of them"
+        (
+            "q and r: at FI the people of these traits differ by so few that subtraction would show them, so each is "
+            "analysed on the people who have all of them"
+        )
     ]
 
 
