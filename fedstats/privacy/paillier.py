@@ -28,8 +28,8 @@ exponents (Damgard, Jurik and Nielsen).
 Fails if
 --------
 Without masks, the coordinator gives the key holder one node's ciphertexts in place of the product: nobody can tell them
-apart. With masks that opens noise. A key holder that gives wrong words is found out by the check word of every block
-(MASK_MISMATCH), unless it knows the transcript and works with a node.
+apart. With masks that opens noise. A key holder that gives wrong words is found out by a secret combination of them
+(see `combination`), unless it learns the transcript of the pass from the coordinator or from a node.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,11 +40,12 @@ from typing import ClassVar, Protocol
 import numpy as np
 from gmpy2 import mpz
 
-from fedstats.errors import ProtocolRefused
+from fedstats.errors import MaskMismatch, ProtocolRefused
+from fedstats.privacy.combination import fits, with_combination
 from fedstats.privacy.conceal import Setting, Widths
 from fedstats.privacy.masking import Masks
 from fedstats.privacy.primitives.lanes import Lanes, extend_sign, lay_out
-from fedstats.privacy.primitives.paillier import PublicKey, check_ciphertext
+from fedstats.privacy.primitives.paillier import PublicKey, check_ciphertext, read_public
 from fedstats.privacy.primitives.stream import Ring
 
 #: Integers that are encrypted or opened at a time: some thirtieth of a second of work.
@@ -69,12 +70,19 @@ class Paillier:
     setting: ClassVar[Setting] = Setting.PAILLIER
     public: PublicKey
     encrypt: Batches = field(repr=False)
+    transcript: str
     masks: Masks | None = field(repr=False)
 
     def protect(self, words: Ring, first_word: int, widths: Widths) -> bytes:
-        """Ciphertexts of the words of one ask, masked first where there are masks."""
-        masked = words if self.masks is None else self.masks.apply(words, first_word)
+        """Ciphertexts of the words of one ask, check word included, masked first where there are masks."""
+        checked = with_combination(words, self.transcript, first_word)
+        masked = checked if self.masks is None else self.masks.apply(checked, first_word)
         return encrypt_block(self.public, self.encrypt, masked, widths)
+
+
+def public_key(modulus: str) -> PublicKey:
+    """The key of a roster's modulus; reading a roster checks that it is long enough."""
+    return read_public(modulus, smallest=0)
 
 
 def lanes_of(public: PublicKey, widths: Widths) -> Lanes:
@@ -141,6 +149,23 @@ def totals_of(words: Ring, first_word: int, widths: Widths, self_masks: Masks | 
     """The coordinator's end: opened words of a block without the self masks, modulo 2^64, shape (word,)."""
     unmasked = words if self_masks is None else self_masks.apply(words, first_word)
     return extend_sign(unmasked, widths)
+
+
+def checked_totals(totals: Ring, due: int, transcript: str, first_word: int) -> Ring:
+    """The totals of a block, the combination in its last word verified and replaced by the check words' sum `due`.
+
+    Raises
+    ------
+    MaskMismatch
+        MASK_MISMATCH: the key holder gave other words than it opened, or the nodes did not share one view.
+    """
+    if not fits(totals, due, transcript, first_word):
+        raise MaskMismatch(
+            "what the key holder opened does not fit what the nodes encrypted: it gave other words, or the nodes did "
+            "not share one view of the pass. Nothing of this pass is written.",
+            code="MASK_MISMATCH",
+        )
+    return np.append(totals[:-1], np.uint64(due))
 
 
 def runs_of(widths: Widths) -> Runs:

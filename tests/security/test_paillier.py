@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedstats.errors import Failed, ProtocolRefused
+from fedstats.errors import Failed, MaskMismatch, ProtocolRefused
 from fedstats.privacy import paillier
+from fedstats.privacy.combination import combination_of, with_combination
 from fedstats.privacy.masking import Masks
 from fedstats.privacy.paillier_tasks import Decryption, Recipe, decryption, encryption
 from fedstats.privacy.paillier_workers import InProcess, Workers
@@ -20,6 +21,8 @@ from fedstats.privacy.primitives.stream import Stream
 
 #: Keys of this length hide nothing; they make tests quick.
 SHORT = 512
+#: A transcript, and the check words' sum of a block.
+T, DUE = "ab" * 32, 12345
 MASKED_WIDTHS = np.array([64] * 50 + [23] * 40 + [6] * 7 + [64], np.uint8)
 
 
@@ -265,22 +268,23 @@ def test_masks_inside_the_lanes_cancel_and_the_sign_comes_back() -> None:
         np.array([-4, 3, -(2**21), 1], np.int64).view(np.uint64),
         np.array([1, -4, -1, 0], np.int64).view(np.uint64),
     ]
-    widths = np.array([64, 64, 23, 6], np.uint8)
-    nodes = [paillier.Paillier(key().public, encrypting(), one) for one in masks]
+    widths = np.array([64, 64, 23, 64], np.uint8)
+    nodes = [paillier.Paillier(key().public, encrypting(), T, one) for one in masks]
 
     uploads = [node.protect(part, first_word, widths) for node, part in zip(nodes, parts, strict=True)]
     seen = opened(paillier.multiply(key().public, uploads), widths)
     off = Masks(tuple(Stream(seed, -1) for seed in own))
     totals = paillier.totals_of(seen, first_word, widths, off)
 
-    assert totals.view(np.int64).tolist() == [-3, -1, -(2**21) - 1, 1]
+    assert totals[:-1].view(np.int64).tolist() == [-3, -1, -(2**21) - 1]
+    assert paillier.checked_totals(totals, 1, T, first_word).view(np.int64).tolist() == [-3, -1, -(2**21) - 1, 1]
     assert seen.tolist() != modulo(totals, widths)
 
 
 def test_one_upload_opens_to_noise_where_masks_are_inside() -> None:
     zeros = np.zeros(4000, np.uint64)
     widths = np.full(4000, 64, np.uint8)
-    node = paillier.Paillier(key().public, encrypting(), Masks((Stream(bytes(32), 1),)))
+    node = paillier.Paillier(key().public, encrypting(), T, Masks((Stream(bytes(32), 1),)))
 
     seen = opened(node.protect(zeros, 0, widths), widths)
 
@@ -291,13 +295,50 @@ def test_one_upload_opens_to_noise_where_masks_are_inside() -> None:
 
 
 def test_without_masks_the_product_opens_to_the_total_itself() -> None:
-    node = paillier.Paillier(key().public, encrypting(), None)
-    widths = np.array([64, 23], np.uint8)
-    part = np.array([-7, 5], np.int64).view(np.uint64)
+    node = paillier.Paillier(key().public, encrypting(), T, None)
+    widths = np.array([64, 23, 64], np.uint8)
+    part = np.array([-7, 5, 9], np.int64).view(np.uint64)
 
     seen = opened(paillier.multiply(key().public, [node.protect(part, 0, widths)] * 3), widths)
 
-    assert paillier.totals_of(seen, 0, widths, None).view(np.int64).tolist() == [-21, 15]
+    assert paillier.totals_of(seen, 0, widths, None)[:-1].view(np.int64).tolist() == [-21, 15]
+
+
+@given(
+    nodes=st.integers(1, 20),
+    seed=st.integers(0, 2**32),
+    place=st.integers(0, 30),
+    change=st.one_of(st.sampled_from([1, -1, 2**63, 2**32]), st.integers(1, 2**64 - 1)),
+)
+def test_any_word_that_is_changed_is_found_out(nodes: int, seed: int, place: int, change: int) -> None:
+    # Words as the code makes them: totals of 20 nodes stay below 2^62
+    parts = np.random.default_rng(seed).integers(-(2**57), 2**57, (nodes, 31)).view(np.uint64)
+    parts[:, -1] = np.random.default_rng(seed).integers(0, 2**64, nodes, dtype=np.uint64)
+    due = sum(parts[:, -1].tolist()) % 2**64
+    total = np.sum([with_combination(part, T, 7) for part in parts], axis=0, dtype=np.uint64)
+
+    assert paillier.checked_totals(total, due, T, 7)[:-1].tolist() == np.sum(parts, axis=0)[:-1].tolist()
+
+    total[place] = (int(total[place]) + change) % 2**64
+    with pytest.raises(MaskMismatch, match="key holder"):
+        paillier.checked_totals(total, due, T, 7)
+
+
+def test_primes_and_factors_are_those_of_one_block_of_one_pass() -> None:
+    one, *others = (combination_of(t, first, 3) for t, first in ((T, 7), (T, 8), ("cd" * 32, 7)))
+    assert 2**58 < one.prime < 2**59 + 2**10
+    assert all(one.prime != other.prime and one.factors != other.factors for other in others)
+    assert combination_of(T, 7, 3) == one
+    # By hand: 1 k1 - 2 k2 + 0 k3
+    assert one.of(np.array([1, -2, 0]).view(np.uint64)) == (one.factors[0] - 2 * one.factors[1]) % one.prime
+
+
+def test_a_combination_of_another_pass_or_place_does_not_fit() -> None:
+    total = with_combination(np.append(words(10, 1) >> np.uint64(4), np.uint64(DUE)), T, 7)
+    assert paillier.checked_totals(total, DUE, T, 7)[-1] == DUE
+    for transcript, first_word in (("cd" * 32, 7), (T, 8)):
+        with pytest.raises(MaskMismatch):
+            paillier.checked_totals(total, DUE, transcript, first_word)
 
 
 def test_widths_come_back_from_their_runs() -> None:
