@@ -9,11 +9,19 @@ point              where the process ends
 =================  ======================================================================================
 before:S  (R M C U)   an order of that step has arrived and was verified; nothing about it is on disk
 after:S   (R M C U)   its answer is on disk; it was not sent
+before:K  after:K     the same of the order to certify a total that steers what is asked later
+before:receipt        a receipt has arrived, perhaps with such a certificate; nothing about it is on disk
+after:receipt         its answer is on disk; it was not sent, and what it ends was not deleted
 mid:M              the first block of a pass is on disk; the next is not
+before:ordered     (key holder) a product has arrived and was verified; nothing about it is on disk
+after:ordered      (key holder) product and order are on disk; the answer was not sent, nothing was opened
+mid:opened         (key holder) some of a product is opened; nothing of that is on disk
+before:opened      (key holder) opened words are on disk; the ledger does not say so, nothing was sent
+after:opened       (key holder) the ledger says that the pass is opened; nothing was sent
 =================  ======================================================================================
 
-Steps are S (Open), R (Ready), M (Compute), C (Commit) and U (Unmask). Points of M stand around the acceptance of the
-work; mid:M stands within it.
+Steps are S (Open), R (Ready), M (Compute), C (Commit), U (Unmask) and K (Certify). Points of M stand around the
+acceptance of the work; mid:M stands within it.
 """
 
 import itertools

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -168,6 +168,20 @@ def verify(path: Path) -> list[Entry]:
         previous = entry.hash
     _check_answers(path, entries)
     return entries
+
+
+def counted(entries: Sequence[Entry]) -> list[tuple[str, str, str, str]]:
+    """Of every kind of entry: how many there are, and when the first and the last were written."""
+    times: dict[str, list[str]] = {}
+    for entry in entries:
+        times.setdefault(entry.kind, []).append(entry.at[:19])
+    return [(kind, str(len(found)), found[0], found[-1]) for kind, found in sorted(times.items())]
+
+
+def whole_chain(entries: Sequence[Entry]) -> str:
+    """What is said of a chain that was verified."""
+    head = entries[-1].hash if entries else GENESIS
+    return f"the chain of {len(entries)} entries is whole; head {head}"
 
 
 def _check_answers(path: Path, entries: list[Entry]) -> None:

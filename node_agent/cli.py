@@ -71,10 +71,11 @@ def card(
     renew: Annotated[bool, typer.Option("--renew", help="Make a new TLS leaf first.")] = False,
 ) -> None:
     """Write NAME.card, signed: hand it to the coordinators."""
+    from fedstats.identity.custodian import folder_of
     from fedstats.identity.party_keys import renew_leaf
     from node_agent.keys_folder import CUSTODIAN, write_own_card
 
-    folder = CUSTODIAN.folder(folder)
+    folder = folder_of(folder)
     if renew:
         renew_leaf(CUSTODIAN.key_files(folder), CUSTODIAN.init)
     own, path = write_own_card(folder)
@@ -93,10 +94,10 @@ def trust(
     ] = Path(),
 ) -> None:
     """Verify cards of coordinators; keep them beside roster.toml."""
+    from fedstats.identity.custodian import folder_of
     from fedstats.identity.party_keys import keep_cards
-    from node_agent.keys_folder import CUSTODIAN
 
-    for kept in keep_cards(cards, CUSTODIAN.folder(folder)):
+    for kept in keep_cards(cards, folder_of(folder)):
         _say(f"{kept.role} {kept.name}: {_described(kept)}")
     _say("Compare each identity with its owner, by telephone, before you sign a roster that has it.")
     _say("An agent that runs reads its cards when it is started again.")
@@ -189,19 +190,14 @@ def audit(
     ],
 ) -> None:
     """Verify the hash chain of a ledger, and print what it holds."""
-    from collections import Counter
-
     from rich.console import Console
     from rich.table import Table
 
-    from fedstats.ledger import GENESIS, verify
+    from fedstats.ledger import counted, verify, whole_chain
 
     entries = verify(file)
-    kinds = Counter(entry.kind for entry in entries)
     table = Table("entry", "number", "first", "last", box=None)
-    for kind, number in sorted(kinds.items()):
-        times = [entry.at[:19] for entry in entries if entry.kind == kind]
-        table.add_row(kind, str(number), times[0], times[-1])
+    for row in counted(entries):
+        table.add_row(*row)
     Console(soft_wrap=True, highlight=False).print(table)
-    head = entries[-1].hash if entries else GENESIS
-    _say(f"the chain of {len(entries)} entries is whole; head {head}")
+    _say(whole_chain(entries))

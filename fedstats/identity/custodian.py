@@ -14,6 +14,11 @@ from fedstats.identity.party_keys import KeyFiles, node_keys
 from fedstats.identity.roster import Roster
 
 
+def folder_of(place: Path) -> Path:
+    """The folder of an agent, of which a file may have been named, as in `site/node.toml`."""
+    return place.parent if place.is_file() else place
+
+
 @dataclass(frozen=True)
 class Custodian:
     """A kind of agent: the role on its card, its configuration file, and the table of that file that names its state.
@@ -29,10 +34,6 @@ class Custodian:
     def table(self) -> str:
         """The table of the configuration file that is about the agent itself."""
         return Path(self.config).stem
-
-    def folder(self, place: Path) -> Path:
-        """The folder of an agent, of which a file may have been named, as in `site/node.toml`."""
-        return place.parent if place.is_file() else place
 
     def state(self, folder: Path) -> Path:
         """The state folder that the configuration names, else state/.
@@ -66,7 +67,7 @@ class Custodian:
         folder
             Of the agent; where none is named, the current one, or else the roster's, whichever has keys.
         """
-        places = [self.folder(folder)] if folder is not None else [Path(), roster.parent]
+        places = [folder_of(folder)] if folder is not None else [Path(), roster.parent]
         found = next((place for place in places if self.key_files(place).identity.is_file()), None)
         if found is None:
             looked = " nor in ".join(f"{self.key_files(place).identity.parent}/" for place in dict.fromkeys(places))
