@@ -9,6 +9,7 @@ from scipy import special
 
 from fedstats.kernels import hardy_weinberg
 from fedstats.kernels.hardy_weinberg import PValues, exact_p, exact_p_on_x
+from fedstats.kernels.hardy_weinberg_rows import Alleles
 
 COUNT = st.integers(0, 40)
 SMALL = st.integers(0, 9)
@@ -200,3 +201,12 @@ def test_adding_up_and_what_is_left_of_one_agree(monkeypatch: pytest.MonkeyPatch
     assert (usual.p > 0.9).any()
     np.testing.assert_allclose(added_up.p, usual.p, rtol=CLOSE)
     np.testing.assert_allclose(added_up.mid, usual.mid, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("counts", [(90, 65, 35, 110, 90), (120, 50, 30, 60, 140)])
+def test_a_window_that_was_guessed_too_narrow_is_widened(
+    monkeypatch: pytest.MonkeyPatch, counts: tuple[int, int, int, int, int]
+) -> None:
+    monkeypatch.setattr(Alleles, "deviation_of_males", lambda given: given.males / 1000)
+
+    assert p_of(*counts)[0] == pytest.approx(x_by_enumeration(*counts, mid=False), rel=CLOSE)
