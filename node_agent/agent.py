@@ -27,6 +27,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Compute": passes.compute_pass,
     "Commit": passes.commit,
     "Unmask": passes.unmask,
+    "Certify": passes.certify,
     "Receipt": passes.receipt,
     "Abandon": passes.abandon,
     "Finish": finishing.finish,
@@ -86,7 +87,7 @@ class Agent:
         """Go on with what a crash or a restart interrupted: clear what is over, compute what was accepted."""
         finishing.end_forgotten(self.node)
         finishing.clear_what_is_over(self.node)
-        self.node.blobs.sweep(time.time())
+        self.node.blobs.sweep(time.time(), self.node.certified.asks())
         pass_work.resume_all(self.node)
 
     @property

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +51,19 @@ class BlobFolder:
             raise ProtocolRefused(f"{what} was not put at this node before it was used", code="NO_BLOB")
         return (self.folder / sha256).read_bytes()
 
-    def sweep(self, now_seconds: float) -> None:
-        """Forget what passes asked that are over, a day after it was last put here.
+    def sweep(self, now_seconds: float, needed: Collection[str] = ()) -> None:
+        """Forget what passes asked that are over, a day after it was last put here, unless it is needed still.
 
         Not at once: equal asks are one blob, and between Put and Open no pass names it yet.
         """
         live = {record.order.asks for record in self.records.live_passes()}
         for sha256 in self.records.blobs_for("asks"):
             path = self.folder / sha256
-            if sha256 not in live and (not path.exists() or now_seconds - path.stat().st_mtime > KEPT_SECONDS):
+            if (
+                sha256 not in live
+                and sha256 not in needed
+                and (not path.exists() or now_seconds - path.stat().st_mtime > KEPT_SECONDS)
+            ):
                 self.records.drop_blob(sha256)
                 path.unlink(missing_ok=True)
 

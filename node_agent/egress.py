@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fedstats.additive import Limits
-from fedstats.arrays import Indices
+from fedstats.arrays import Indices, Ring
 from fedstats.cohort import Cohort
 from fedstats.dataset import Dataset, with_block
 from fedstats.fixed_point import encode
@@ -25,8 +25,13 @@ from node_agent.disclosure import review
 
 Load = Callable[[], tuple[Dataset, Cohort]]
 Record = Callable[[int, bytes], None]
+Keep = Callable[[int, Ring], None]
 #: Calls functions, perhaps several at a time, and gives their results in order.
 InOrder = Callable[[Iterable[Callable[[], Contribution]]], Iterator[Contribution]]
+
+
+def not_kept(number: int, words: Ring) -> None:
+    """Keep nothing of an ask but what leaves."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Job:
         Where each ask's words start in the layout.
     conceal, transcript, node_index
         The setting's protection; what check words are made from; this node's place in the run roster.
+    keep
+        Keeps the words of an ask as they are, on this node's disk, where their total is to be certified.
     """
 
     authorise: Callable[[], None]
@@ -59,6 +66,7 @@ class Job:
     conceal: Conceal
     transcript: str
     node_index: int
+    keep: Keep = not_kept
 
 
 def release(job: Job, done: int, in_order: InOrder, record: Record) -> None:
@@ -96,5 +104,7 @@ def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contr
     review(found, cohort, job.model, job.floors)
     # 5 Protect: integers modulo 2^64, a check word, masks
     sizes, limits, first_word = job.step.sizes(job.model, parameters, block), Limits(), job.first_words[number]
-    checked = with_check_word(encode(found, sizes, limits), job.transcript, number, job.node_index)
+    words = encode(found, sizes, limits)
+    job.keep(number, words)
+    checked = with_check_word(words, job.transcript, number, job.node_index)
     return Contribution(first_word, job.conceal.protect(checked, first_word, word_widths(job.step, sizes, limits)))

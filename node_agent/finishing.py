@@ -16,7 +16,7 @@ from node_agent.node import Node
 from node_agent.passes import clear, give_up, state_of
 from node_agent.records import PassRecord
 from node_agent.run_records import KEPT
-from node_agent.secret_files import pass_secret, ready_secret, run_secret
+from node_agent.secret_files import own_words, pass_secret, ready_secret, run_secret
 
 
 def finish(node: Node, signed: Signed) -> Signed:
@@ -46,6 +46,7 @@ def end_forgotten(node: Node, now: datetime | None = None) -> None:
 def _end(node: Node, run: str, how: str) -> None:
     for record in node.records.live_passes(run):
         _end_pass(node, record)
+    node.certified.forget(run)
     node.runs.end(run, how)
 
 
@@ -78,5 +79,5 @@ def clear_what_is_over(node: Node) -> None:
     """Delete words and secrets that a crash has left of passes and runs that are over or were never answered."""
     passes = {record.order.pass_id for record in node.records.live_passes()}
     node.spool.keep_only(passes)
-    secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, ready_secret)}
+    secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, ready_secret, own_words)}
     node.secrets.keep_only(secrets | {run_secret(run) for run in node.runs.live()})

@@ -1,6 +1,8 @@
 """Computing an accepted pass, handing its words out, and saying where it stands."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 
@@ -13,16 +15,17 @@ from fedstats.privacy.pass_state import PassState
 from fedstats.privacy.plain import Plain
 from fedstats.serving.incidents import stopping
 from fedstats.wire.messages import FetchOrder, PassStatus, StatusOrder
-from fedstats.wire.passes import members, pass_context, plain_transcript
+from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_transcript, to_be_certified
 from node_agent.answers import opened
 from node_agent.egress import Job, release
 from node_agent.locks import check_lock
 from node_agent.node import Node
+from node_agent.own_words import OwnWords
 from node_agent.pass_orders import ThisPass, read_asks, this_pass
 from node_agent.permitted import permitted_step
 from node_agent.policy import refused
 from node_agent.records import signed_from_text
-from node_agent.secret_files import ready_secret
+from node_agent.secret_files import own_words, ready_secret
 from node_agent.spool import Group
 
 #: How long one wait for words lasts before the state is looked at again.
@@ -47,7 +50,21 @@ def resume_all(node: Node) -> None:
 def _work(node: Node, run: str, pass_id: str) -> None:
     one = this_pass(node, run, pass_id)
     node.spool.check(pass_id)
-    group = Group(node.spool, pass_id)
+    with _own_words(node, one) as own:
+        _compute_into_spool(node, one, own)
+
+
+def _own_words(node: Node, one: ThisPass) -> AbstractContextManager[OwnWords | None]:
+    """Where the node's own words are kept, if their total is to be certified."""
+    if not to_be_certified(one.plan, one.order.step):
+        return nullcontext()
+    lengths = [words - CHECK_WORDS for words in read_asks(node, one.plan, one.order).words]
+    return OwnWords(node.secrets.folder / own_words(one.order.pass_id), lengths)
+
+
+def _compute_into_spool(node: Node, one: ThisPass, own: OwnWords | None) -> None:
+    run, pass_id = one.order.run, one.order.pass_id
+    group = Group(node.spool, pass_id, own.sync) if own else Group(node.spool, pass_id)
 
     def refuse_if_abandoned() -> None:
         if node.records.is_abandoned(pass_id):
@@ -62,6 +79,7 @@ def _work(node: Node, run: str, pass_id: str) -> None:
 
     try:
         job = _job(node, one)
+        job = replace(job, keep=own.write) if own else job
         release(job, node.spool.chunks_done(pass_id), node.workers.in_order, record)
         refuse_if_abandoned()
         group.flush()

@@ -54,7 +54,7 @@ class SecretFiles:
 
     def keep_only(self, names: set[str]) -> None:
         """Delete the secrets of passes and runs that are over, and drafts that a crash has left."""
-        kinds = ("run-", "pass-", "ready-", ".run-", ".pass-", ".ready-")
+        kinds = ("run-", "pass-", "ready-", "own-", ".run-", ".pass-", ".ready-")
         self.delete(*(n for path in self.folder.iterdir() if (n := path.name).startswith(kinds) and n not in names))
 
 
@@ -80,3 +80,8 @@ def pass_secret(pass_id: str) -> str:
 def ready_secret(pass_id: str) -> str:
     """File of what is kept of a pass from R to its end."""
     return f"ready-{hashlib.sha256(pass_id.encode()).hexdigest()}"
+
+
+def own_words(pass_id: str) -> str:
+    """File of a node's own words of a pass whose total is to be certified."""
+    return f"own-{hashlib.sha256(pass_id.encode()).hexdigest()}"

@@ -8,7 +8,7 @@ Chunks that come quickly are synced and recorded together: one fsync and one tra
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,6 +166,8 @@ class Group:
 
     spool: Spool
     pass_id: str
+    #: Makes durable what must be there before the chunks are.
+    before: Callable[[], None] = lambda: None
     _waiting: list[bytes] = field(default_factory=list)
     _since: float = 0.0
 
@@ -181,6 +183,7 @@ class Group:
     def flush(self) -> bool:
         """Record what waits."""
         if self._waiting:
+            self.before()
             self.spool.append(self.pass_id, self._waiting)
             self._waiting = []
             self._since = time.monotonic()

@@ -39,6 +39,7 @@ from fedstats.rows import Rows
 
 WHOLE = "whole"
 _DIGEST_BYTES = 32
+_STEERS = "steers"
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,12 @@ class Checkpoint:
         folder = self.folder / "passes" / f"{place.name}.{attempt}"
         return PassFolder(make_folder(folder, synced=False), place, attempt)
 
+    def kept_pass(self, place: Place) -> "PassFolder | None":
+        """The folder of the present attempt at a place, None where there is none."""
+        attempt = self.attempt(place)
+        folder = self.folder / "passes" / f"{place.name}.{attempt}"
+        return PassFolder(folder, place, attempt) if folder.is_dir() else None
+
     def unsettled_passes(self) -> Iterator["PassFolder"]:
         """Passes that still have a folder: interrupted ones, and settled ones whose receipts are owed."""
         for name in sorted(self._names("passes")):
@@ -193,6 +200,16 @@ class PassFolder:
         """Keep the messages of a step; unless synced here, they outlive a power cut after `sync`."""
         write = write_durably if synced else write_soon
         write(self._messages_file(name), hashlib.sha256(body).digest() + body)
+
+    def mark_steering(self) -> None:
+        """Mark the pass as one whose total its nodes certify, before anything rests on it; durable after `sync`."""
+        if not self.steers:
+            self.keep_messages(_STEERS, b"", synced=False)
+
+    @property
+    def steers(self) -> bool:
+        """Whether the pass was marked so: then its receipts are for `certifying` to send."""
+        return self.has_messages(_STEERS)
 
     def sync(self) -> None:
         """Put the folder and the messages in it on the disk."""

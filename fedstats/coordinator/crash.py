@@ -9,6 +9,7 @@ point                   where the process ends
 ======================  ===================================================================================
 before:S  (R M C U)     the step's orders are due; none was sent
 after:S   (R M C U)     its answers are on disk
+before:K, after:K       the same of the claim of a total that steers; its scalars are on disk
 mid:M                   the words of one node are on disk; those of the others may not be
 after:total             the total is on disk; no receipt was sent
 after:receipt           the receipts are out
@@ -25,7 +26,7 @@ VARIABLE = "FEDSTATS_TEST_CRASH"
 CrashPoint = Callable[[str], None]
 
 POINTS = (
-    *(f"{when}:{step}" for step in "SRMCU" for when in ("before", "after")),
+    *(f"{when}:{step}" for step in "SRMCUK" for when in ("before", "after")),
     "mid:M",
     "after:total",
     "after:receipt",

@@ -43,7 +43,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
     pass_id,
 )
-from fedstats.wire.passes import pass_context, plain_transcript, upload_bytes
+from fedstats.wire.passes import pass_context, plain_transcript, to_be_certified, upload_bytes
 
 #: What a node answers to any step of a pass that was abandoned there.
 ABANDONED_CODE = "ABANDONED"
@@ -144,6 +144,8 @@ def _begun(run: Run, work: PassWork[Any, Any], place: Place) -> _Pass:
     attempt = run.checkpoint.attempt(place)
     order = _order(run, work, place, attempt)
     folder = run.checkpoint.pass_folder(place, attempt)
+    if to_be_certified(run.plan, order.step):
+        folder.mark_steering()
     return _Pass(run, order, pass_context(run.plan, order), folder, work.blob)
 
 

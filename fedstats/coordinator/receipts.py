@@ -56,7 +56,7 @@ def settle(run: Run) -> None:
     """Send the receipts that are owed from before: of passes whose totals are kept."""
     run.aside.finish()
     for folder in list(run.checkpoint.unsettled_passes()):
-        if run.checkpoint.is_settled(folder.place):
+        if run.checkpoint.is_settled(folder.place) and not folder.steers:
             send_receipts(run, folder)
 
 

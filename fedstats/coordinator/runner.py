@@ -13,6 +13,7 @@ from typing import Any
 
 from fedstats.additive import Limits
 from fedstats.arrays import Ring
+from fedstats.coordinator.certifying import certify_total
 from fedstats.coordinator.checkpoint import WHOLE, Place
 from fedstats.coordinator.passes import Opened, open_pass
 from fedstats.coordinator.receipts import send_receipts_aside, settle
@@ -112,6 +113,9 @@ class RunFederation:
         place = Place(self.scope, next(self._calls))
         words = self.run.checkpoint.total(place, work.asked)
         if words is not None:
+            interrupted = self.run.checkpoint.kept_pass(place)
+            if interrupted is not None and interrupted.steers:
+                certify_total(self.run, interrupted, work, words)
             return _decoded(work, words, self.limits)
         self._tell("asked", work, place)
         opened = open_pass(self.run, work, place)
@@ -119,7 +123,11 @@ class RunFederation:
         totals = _decoded(work, words, self.limits)
         self.run.checkpoint.keep_total(place, work.asked, words)
         self.run.crash("after:total")
-        send_receipts_aside(self.run, self.run.checkpoint.pass_folder(place, opened.order.attempt))
+        folder = self.run.checkpoint.pass_folder(place, opened.order.attempt)
+        if folder.steers:
+            certify_total(self.run, folder, work, words)
+        else:
+            send_receipts_aside(self.run, folder)
         self.run.progress.one_more_pass()
         self._tell("opened", work, place)
         return totals

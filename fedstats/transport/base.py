@@ -20,6 +20,7 @@ Method = Literal[
     "Compute",
     "Commit",
     "Unmask",
+    "Certify",
     "Receipt",
     "Abandon",
     "Finish",

@@ -8,6 +8,7 @@ panel      `Plan.panel`       lines of CHROM, POS, ID, REF, ALT (tabs, line feed
 variants   `Plan.variants`    increasing panel indices, int64, little-endian
 people     `Request.people`   `fedstats.planning.people_lists.people_bytes`; no blob where it is ""
 asks       `PassOrder.asks`   `fedstats.wire.arrays.asks_to_bytes`
+total      `CertifyOrder`     words of a claimed total without check words, uint64, little-endian
 =========  =================  ==================================================================================
 """
 
@@ -22,7 +23,7 @@ from fedstats.errors import ProtocolRefused
 from fedstats.planning.delimited import LONGEST_LINE_BYTES
 from fedstats.planning.panel import UNPLACED, Panel
 
-PURPOSES = ("panel", "variants", "people", "asks")
+PURPOSES = ("panel", "variants", "people", "asks", "total")
 
 _COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT")
 

@@ -280,12 +280,27 @@ class UnmaskOrder:
 
 @document
 @dataclass(frozen=True)
+class CertifyOrder:
+    """Step K: give the scalar for what the coordinator claims to be the total; `total` is the SHA-256 of its words."""
+
+    run: str
+    pass_id: str
+    total: str
+
+
+@document
+@dataclass(frozen=True)
 class ReceiptOrder:
-    """The coordinator has the total on disk; the node may delete its spool."""
+    """The coordinator has the total on disk; the node may delete its spool.
+
+    Where the total steers what is asked later, `total` and `scalars` (every node's, by name) are its certificate.
+    """
 
     run: str
     pass_id: str
     sha256: str
+    total: str = ""
+    scalars: dict[str, SignedText] = field(default_factory=dict)
 
 
 @document

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.additive import Limits, layout, total_words
+from fedstats.analysis import steers
 from fedstats.arrays import Indices
 from fedstats.documents import digest
 from fedstats.fixed_point import CODEC
@@ -60,6 +61,20 @@ def pass_context(plan: Plan, order: PassOrder) -> PassContext:
 def plain_transcript(context: PassContext) -> str:
     """What stands for the transcript where there is no key exchange: check words are made from it all the same."""
     return digest(context)
+
+
+def certifies(plan: Plan) -> bool:
+    """Whether the nodes of a run certify totals that steer it.
+
+    Not where scalars could not be hidden and words are: under paillier without masks the coordinator is trusted. Under
+    dp no total steers anything.
+    """
+    return plan.privacy in ("masked", "plain") or (plan.privacy == "paillier" and plan.request.setting.paillier_masks)
+
+
+def to_be_certified(plan: Plan, step: str) -> bool:
+    """Whether totals of a step decide what a run asks later, and its nodes certify them."""
+    return certifies(plan) and steers(step, plan.study)
 
 
 def ask_words(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> tuple[int, ...]:

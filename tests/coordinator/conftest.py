@@ -7,14 +7,12 @@ import os
 
 import pytest
 
-from fedstats.step import STEPS
-from tests.coordinator.federation_of_nodes import STEPS_OF_TESTS
+from tests.coordinator.federation_of_nodes import know_steps
 
 
 @pytest.fixture(autouse=True)
 def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in STEPS_OF_TESTS:
-        monkeypatch.setitem(STEPS, step.name, step)
+    know_steps(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pytest
 
 from fedstats.additive import Additive, Count, Sum
+from fedstats.analysis import STEPS_OF
 from fedstats.arrays import Counts, Reals
 from fedstats.cohort import Cohort
 from fedstats.coordinator.checkpoint import Checkpoint
@@ -25,7 +27,7 @@ from fedstats.identity.roster import RosterContent, RosterCoordinator, RosterNod
 from fedstats.planning.request import Request
 from fedstats.privacy.masking_node import Party
 from fedstats.rows import Rows
-from fedstats.step import Along, Nothing, Step
+from fedstats.step import STEPS, Along, Nothing, Step
 from fedstats.study import Block, Chunk, Model, Study, Term, Trait
 from fedstats.transport.in_process import InProcessTransport
 from fedstats.transport.patient import Clock, PatientTransport
@@ -65,8 +67,25 @@ def _scores(cohort: Cohort, at: Weights) -> Scores:
 
 
 SIZES: Step[Nothing, Sizes] = Step("coordinator_tests/sizes@1", _sizes, Nothing, Sizes, lambda p, f: None, False)
-SCORES: Step[Weights, Scores] = Step("coordinator_tests/scores@1", _scores, Weights, Scores, lambda p, f: None, True)
+#: The weights of the second round are the means of the first: its totals steer, and nodes certify them.
+SCORES: Step[Weights, Scores] = Step(
+    "coordinator_tests/scores@1",
+    _scores,
+    Weights,
+    Scores,
+    lambda p, f: None,
+    True,
+    ("coordinator_tests/scores@1",),
+    lambda at, model, block, certified: None,
+)
 STEPS_OF_TESTS = (SIZES, SCORES)
+
+
+def know_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know the steps of these tests for one test, as steps of the analysis that its plan names."""
+    for step in STEPS_OF_TESTS:
+        monkeypatch.setitem(STEPS, step.name, step)
+    monkeypatch.setitem(STEPS_OF, "coordinator_tests", ("coordinator_tests/",))
 
 
 def analyse(federation: Federation, chunks: list[Chunk]) -> Iterator[Rows]:

@@ -18,6 +18,7 @@ from fedstats.errors import ProtocolRefused
 from fedstats.fixed_point import encode
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.planning.survey import ModelServe, Serve
+from fedstats.privacy.certify import SCALARS, check_total, make_scalars
 from fedstats.privacy.masking_node import (
     Party,
     begin_pass,
@@ -33,7 +34,7 @@ from fedstats.step import STEPS, from_arrays
 from fedstats.study import Block, Model
 from fedstats.wire import messages as m
 from fedstats.wire.arrays import asks_from_bytes
-from fedstats.wire.passes import pass_context, plain_transcript, run_context
+from fedstats.wire.passes import members, pass_context, plain_transcript, run_context
 
 Hook = Callable[[str, str], None]
 
@@ -48,7 +49,9 @@ class HeldPass:
     secret: PassSecret | None = None
     ready: ReadySecret | None = None
     words: bytes | None = None
+    own: np.ndarray | None = None
     receipted: bool = False
+    certified: bool = False
 
 
 @dataclass
@@ -148,8 +151,7 @@ class HonestNode:
         order = self._read(signed, m.ComputeOrder)
         held = self._pass(order.pass_id)
         plan, _ = self.runs[order.run]
-        context = pass_context(plan, held.order)
-        words = self._words(plan, held, plain_transcript(context) if held.ready is None else held.ready.transcript)
+        words = self._words(plan, held, self._transcript(held))
         if held.ready is not None:
             readies = [_from_text(text) for text in order.signatures.values()]
             words = masks_when_all_ready(held.ready, readies).apply(words, 0)
@@ -166,10 +168,34 @@ class HonestNode:
         completes = [_from_text(text) for text in order.signatures.values()]
         return release_seed_shares(self.party, self._pass(order.pass_id).ready, completes)
 
+    def _certify(self, signed: Signed) -> Signed:
+        order = self._read(signed, m.CertifyOrder)
+        held = self._pass(order.pass_id)
+        ids = (order.run, order.pass_id)
+        return sign(
+            self.party.identity,
+            SCALARS,
+            make_scalars(ids, self.name, self._transcript(held), order.total, held.own, held.ready),
+        )
+
+    def _transcript(self, held: HeldPass) -> str:
+        plan, _ = self.runs[held.order.run]
+        return plain_transcript(pass_context(plan, held.order)) if held.ready is None else held.ready.transcript
+
+    def certified(self) -> int:
+        """How many totals the node has certified."""
+        return sum(held.certified for held in self.passes.values())
+
     def _receipt(self, signed: Signed) -> Signed:
         order = self._read(signed, m.ReceiptOrder)
         held = self._pass(order.pass_id)
         assert hashlib.sha256(held.words).hexdigest() == order.sha256
+        if order.total:
+            plan, _ = self.runs[order.run]
+            scalars = [_from_text(text) for text in order.scalars.values()]
+            ids, claim = (order.run, order.pass_id), self.blobs[order.total]
+            check_total(ids, members(plan), self._transcript(held), claim, scalars)
+            held.certified = True
         held.receipted = True
         return self._sign(m.Accepted(order.run, order.pass_id, self.name, "closed"))
 
@@ -190,10 +216,9 @@ class HonestNode:
         model = next(model for model in plan.study.models if model.id == order.model)
         self.computed[order.pass_id] += 1
         index = plan.study.nodes.index(self.name)
-        parts = [
-            with_check_word(self._release(step, model, variants, arrays), transcript, number, index)
-            for number, (variants, arrays) in enumerate(asks_from_bytes(self.blobs[order.asks]))
-        ]
+        released = [self._release(step, model, *asked) for asked in asks_from_bytes(self.blobs[order.asks])]
+        held.own = np.concatenate(released)
+        parts = [with_check_word(words, transcript, number, index) for number, words in enumerate(released)]
         return np.concatenate(parts)
 
     def _release(self, step: object, model: Model, variants: object, arrays: dict) -> np.ndarray:

@@ -3,13 +3,25 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedstats.errors import DisclosureRefused, NodeLost, NodeUnreachable
 from fedstats.step import Nothing
-from tests.coordinator.federation_of_nodes import MODEL, SIZES, analyse, bytes_of, chunks_of, world
+from fedstats.study import Block
+from tests.coordinator.federation_of_nodes import (
+    MODEL,
+    N_VARIANTS,
+    SCORES,
+    SIZES,
+    Weights,
+    analyse,
+    bytes_of,
+    chunks_of,
+    world,
+)
 
-METHODS = ("Put", "Open", "Ready", "Compute", "Fetch", "Commit", "Unmask", "Receipt")
+METHODS = ("Put", "Open", "Ready", "Compute", "Fetch", "Commit", "Unmask", "Certify", "Receipt")
 
 
 def expected(folder: Path, n_nodes: int = 3) -> list[bytes]:
@@ -135,6 +147,23 @@ def test_receipt_that_could_not_be_sent_is_sent_when_the_run_is_resumed(tmp_path
     there.coordinate(tmp_path).sum(SIZES, MODEL, Nothing())
 
     assert (before, held.receipted) == (False, True)
+
+
+@pytest.mark.parametrize("method", ["Certify", "Receipt"])
+def test_total_that_steers_waits_for_every_node_and_is_not_asked_again(tmp_path: Path, method: str) -> None:
+    there = world(4)
+    ask = [(Block(np.arange(N_VARIANTS)), Weights(np.ones(N_VARIANTS)))]
+    there.nodes["N02"].before = gone_from(method)
+
+    with pytest.raises(NodeLost, match="N02: answered before"):
+        list(there.coordinate(tmp_path).each(SCORES, MODEL, ask))
+    certified = {name: node.certified() for name, node in there.nodes.items()}
+    there.nodes["N02"].before = lambda node, called: None
+    list(there.coordinate(tmp_path).each(SCORES, MODEL, ask))
+
+    assert certified["N02"] == 0
+    assert {node.certified() for node in there.nodes.values()} == {1}
+    assert set(there.computed.values()) == {1}
 
 
 def test_waiting_and_return_of_a_node_are_told_once_each(tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ import pytest
 
 from fedstats.coordinator.crash import POINTS
 from fedstats.errors import Failed, NodeUnreachable
-from fedstats.step import STEPS, Nothing
+from fedstats.step import Nothing
 from tests.coordinator.federation_of_nodes import (
     MODEL,
     SIZES,
-    STEPS_OF_TESTS,
     World,
     analyse,
     bytes_of,
     chunks_of,
+    know_steps,
     world,
 )
 
@@ -74,7 +74,9 @@ def test_killed_coordinator_ends_with_the_same_bytes_and_nothing_is_computed_twi
     assert not list((tmp_path / "run" / "passes").iterdir())
 
 
-@pytest.mark.parametrize("point", ["after:S", "mid:M", "after:M", "after:total", "after:receipt", "after:rows"])
+@pytest.mark.parametrize(
+    "point", ["after:S", "mid:M", "after:M", "after:total", "before:K", "after:K", "after:receipt", "after:rows"]
+)
 def test_killed_coordinator_of_a_plain_run_ends_with_the_same_bytes(
     tmp_path: Path, undisturbed: Callable[[str], list[bytes]], point: str
 ) -> None:
@@ -189,8 +191,7 @@ def test_full_disk_ends_the_run_with_one_clear_error_and_space_lets_it_go_on(
     with pytest.raises(Failed, match="the disk is full") as caught:
         run_to_the_end(there, tmp_path / "run")
     monkeypatch.undo()
-    for step in STEPS_OF_TESTS:  # undone with the disk
-        monkeypatch.setitem(STEPS, step.name, step)
+    know_steps(monkeypatch)  # undone with the disk
 
     assert "--resume" in caught.value.hint
     assert run_to_the_end(there, tmp_path / "run") == same

@@ -1,0 +1,83 @@
+"""Totals that steer a run go back to its nodes, which certify them before they answer anything that rests on them.
+
+After such a pass is opened each node gets the total that the coordinator found and gives its scalar for it (step K);
+the scalars of all go to all with the receipt. Only then does the run go on: the next pass would be refused.
+See `fedstats.privacy.certify`.
+"""
+
+import hashlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fedstats.arrays import Ring
+from fedstats.coordinator.checkpoint import PassFolder
+from fedstats.coordinator.nodes import from_text, to_text
+from fedstats.coordinator.parallel import from_all
+from fedstats.coordinator.passes import KeptMessages, Messages
+from fedstats.coordinator.run import Run
+from fedstats.coordinator.splitting import PassWork
+from fedstats.documents import decode, encode
+from fedstats.wire.messages import Accepted, CertifyOrder, ReceiptOrder, pass_id
+from fedstats.wire.passes import CHECK_WORDS
+
+
+def certify_total(run: Run, folder: PassFolder, work: PassWork[Any, Any], words: Ring) -> None:
+    """Have every node certify the total of a pass, which ends the pass there.
+
+    Parameters
+    ----------
+    run, folder, work
+        The pass.
+    words
+        Its opened total, check words included.
+
+    Raises
+    ------
+    NodeLost
+        A node stays away: nothing that rests on the total would be answered without it.
+    ProtocolRefused
+        Code NOT_THE_TOTAL: the words of some node are not those that it had uploaded.
+    """
+    claim = claim_of(work, words)
+    total = hashlib.sha256(claim).hexdigest()
+    identity = pass_id(run.plan.run, folder.place.scope, folder.place.call, folder.attempt)
+    scalars = _scalars(run, folder, CertifyOrder(run.plan.run, identity, total), claim)
+    texts = {node: to_text(signed) for node, signed in scalars.items()}
+
+    def tell(node: str) -> None:
+        uploaded = hashlib.sha256(folder.words_file(node).read_bytes()).hexdigest()
+        order = ReceiptOrder(run.plan.run, identity, uploaded, total, texts)
+        run.nodes.ask(node, "Receipt", order, Accepted)
+
+    run.go_on()
+    from_all(run.names, tell)
+    run.crash("after:receipt")
+    run.aside.do(folder.remove)
+
+
+def claim_of(work: PassWork[Any, Any], words: Ring) -> bytes:
+    """The words of a total without check words, as they are claimed."""
+    last = np.cumsum([ask.words for ask in work.asks])
+    parts = [words[end - ask.words : end - CHECK_WORDS] for end, ask in zip(last, work.asks, strict=True)]
+    return np.concatenate(parts).astype("<u8", copy=False).tobytes()
+
+
+def _scalars(run: Run, folder: PassFolder, order: CertifyOrder, claim: bytes) -> Messages:
+    """Every node's scalar for the claim: those that were kept, or else their answers, kept."""
+    body = folder.messages("K")
+    if body is not None:
+        return {name: from_text(text) for name, text in decode(KeptMessages, body).by_node.items()}
+    run.go_on()
+    run.crash("before:K")
+    asks = {node: partial(run.nodes.ask_signed, node, "Certify", order) for node in run.names}
+    # A node answers to the digest; the words may come meanwhile.
+    puts = {f"{node} total": partial(run.nodes.put, node, order.run, "total", claim) for node in run.names}
+    work: dict[str, partial[Any]] = {**asks, **puts}
+    found = from_all(work, lambda name: work[name]())
+    scalars: Messages = {node: found[node] for node in run.names}
+    texts = {node: to_text(signed) for node, signed in scalars.items()}
+    folder.keep_messages("K", encode(KeptMessages(texts)), synced=False)
+    run.crash("after:K")
+    return scalars

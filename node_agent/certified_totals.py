@@ -1,0 +1,160 @@
+"""Totals that this node has certified, kept for as long as their run: what later asks of the run must follow from.
+
+A row says which blobs hold what a pass had asked and what its total is; what they say is read when it is needed.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fedstats.additive import Limits, layout, total_words
+from fedstats.arrays import Indices
+from fedstats.certified import uncertified
+from fedstats.fixed_point import decode
+from fedstats.ledger import Ledger
+from fedstats.step import STEPS, Step, from_arrays
+from fedstats.study import Block, Model
+from fedstats.wire.arrays import asks_from_bytes
+from fedstats.wire.messages import PassOrder
+from node_agent.blob_folder import BlobFolder
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS certified (
+  pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, model TEXT NOT NULL, step TEXT NOT NULL, asks TEXT NOT NULL,
+  total TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS certified_by_step ON certified (run, model, step);
+"""
+
+#: Passes whose totals are kept read, and things derived from totals: a scan needs one and a few at a time.
+_READ_KEPT, _DERIVED_KEPT = 8, 256
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The totals of one pass as its step released them: one release over all its variants, or one for each ask."""
+
+    parameters: tuple[Any, ...]
+    totals: tuple[Any, ...]
+    variants: Indices
+
+
+@dataclass(frozen=True)
+class CertifiedTotals:
+    """The table of certified totals of one agent."""
+
+    ledger: Ledger
+    blobs: BlobFolder
+    _read: dict[str, _Read] = field(default_factory=dict, repr=False)
+    _derived: dict[tuple[str, str, str], object] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def keep(self, order: PassOrder, total: str, variants: Sequence[Indices | None]) -> None:
+        """Keep that `total`, a blob, is the total of a pass; called within a transaction of the ledger."""
+        ends = [int(end) for block in variants if block is not None and len(block) for end in (block[0], block[-1])]
+        first, last = (min(ends), max(ends)) if ends else (-1, -1)
+        values = (order.pass_id, order.run, order.model, order.step, order.asks, total, first, last)
+        self.ledger.write("INSERT OR IGNORE INTO certified VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
+        self.ledger.append("certified", {"run": order.run, "pass": order.pass_id, "total": total})
+
+    def forget(self, run: str) -> None:
+        """The run is over."""
+        self.ledger.write("DELETE FROM certified WHERE run = ?", run)
+
+    def asks(self) -> set[str]:
+        """Digests of the blobs that say what certified totals are of."""
+        return {str(asks) for (asks,) in self.ledger.rows("SELECT asks FROM certified")}
+
+    def of(self, run: str, model: Model) -> "OfModel":
+        """What is certified of one model in a run."""
+        return OfModel(self, run, model)
+
+    def find(self, run: str, model: Model, step: str, first: int, last: int) -> list[_Read]:
+        """Passes of a step that cover some of a range of variants (-1, -1: whole-cohort sums), in order."""
+        query = (
+            "SELECT pass_id, asks, total FROM certified WHERE run = ? AND model = ? AND step = ?"
+            " AND last >= ? AND first <= ? ORDER BY first, rowid"
+        )
+        found = self.ledger.rows(query, run, model.id, step, first, last)
+        return [self._totals(str(name), STEPS[step], model, str(asks), str(total)) for name, asks, total in found]
+
+    def derive(self, key: tuple[str, str, str], make: Callable[[], V]) -> V:
+        """What `make` gives, computed once for a run, a model and a name."""
+        return _kept(self._derived, self._lock, key, make, _DERIVED_KEPT)
+
+    def _totals(self, pass_id: str, step: Step[Any, Any], model: Model, asks: str, total: str) -> _Read:
+        def make() -> _Read:
+            asked = asks_from_bytes(self.blobs.read(asks, "what a certified pass asked"))
+            words = np.frombuffer(self.blobs.read(total, "a certified total"), "<u8")
+            return _decoded(step, model, asked, words)
+
+        return _kept(self._read, self._lock, pass_id, make, _READ_KEPT)
+
+
+@dataclass(frozen=True)
+class OfModel:
+    """`fedstats.certified.Certified` of one model in one run."""
+
+    totals: CertifiedTotals
+    run: str
+    model: Model
+
+    def sums(self, step: str) -> Sequence[tuple[Any, Any]]:
+        """Parameters and totals of the whole-cohort sums of a step, in order."""
+        found = self.totals.find(self.run, self.model, step, -1, -1)
+        return [pair for read in found for pair in zip(read.parameters, read.totals, strict=True)]
+
+    def over(self, step: str, variants: Indices) -> Any:
+        """The totals of a step for these panel indices, as one release; refused where one is not certified."""
+        if not len(variants):
+            raise uncertified(step)
+        found = self.totals.find(self.run, self.model, step, int(variants[0]), int(variants[-1]))
+        known = np.concatenate([read.variants for read in found]) if found else np.zeros(0, np.int64)
+        order = np.argsort(known, kind="stable")
+        at = np.searchsorted(known, variants, sorter=order)
+        if (at == len(known)).any() or (known[order[at]] != variants).any():
+            raise uncertified(step)
+        parts = [read.totals[0] for read in found]
+        rows = order[at]
+        kind = type(parts[0])
+        return kind(**{name: np.concatenate([getattr(part, name) for part in parts])[rows] for name in kind.schema()})
+
+    def once(self, name: str, make: Callable[[], V]) -> V:
+        """What `make` gives, computed once for this run and model."""
+        return self.totals.derive((self.run, self.model.id, name), make)
+
+
+def _decoded(
+    step: Step[Any, Any], model: Model, asked: Sequence[tuple[Indices | None, dict[str, np.ndarray]]], words: np.ndarray
+) -> _Read:
+    parameters, totals, first = [], [], 0
+    for variants, arrays in asked:
+        at = from_arrays(step.parameters, arrays)
+        sizes = step.sizes(model, at, None if variants is None else Block(variants))
+        last = first + total_words(layout(step.release, sizes))
+        parameters.append(at)
+        totals.append(decode(words[first:last], step.release, sizes, Limits()))
+        first = last
+    if not step.genotypes:
+        return _Read(tuple(parameters), tuple(totals), np.zeros(0, np.int64))
+    blocks = [variants for variants, _ in asked if variants is not None]
+    kind = step.release
+    joined = kind(**{name: np.concatenate([getattr(total, name) for total in totals]) for name in kind.schema()})
+    return _Read(tuple(parameters), (joined,), np.concatenate(blocks))
+
+
+K = TypeVar("K")
+
+
+def _kept(kept: dict[K, Any], lock: threading.RLock, key: K, make: Callable[[], V], most: int) -> V:
+    """A value that is kept, or made and kept; the one that was not used for longest goes first."""
+    with lock:
+        found: V = kept.pop(key) if key in kept else make()
+        while len(kept) >= most:
+            kept.pop(next(iter(kept)))
+        kept[key] = found
+        return found
