@@ -1,0 +1,253 @@
+"""The key holder as a process of its own: through gRPC and mutual TLS, killed at every point, drained by SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from fedstats.errors import FedstatsError, NodeUnreachable, Refused
+from fedstats.identity.keys import Leaf, generate_leaf
+from fedstats.ledger import verify
+from fedstats.transport.health import is_serving
+from fedstats.transport.key_holder import ROLE, KeyHolder, key_holder_line
+from fedstats.transport.patient import PatientTransport
+from fedstats.transport.pinning import Caller, Peer
+from fedstats.wire.generated.fedstats.v1 import key_holder_pb2
+from key_holder.agent import HANDLERS, STREAMS
+from key_holder.records import check_openings
+from tests.key_holder.vault import BLOCKS, RUN, Vault, make_vault, order_for, product_of, sums, words_of_nodes
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 60
+
+
+def vault_with_port(folder: Path) -> tuple[Vault, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    return make_vault(folder / "VAULT", listen=address), address
+
+
+@contextmanager
+def serving(vault: Vault, address: str, crash: str = "") -> Iterator[subprocess.Popen]:
+    """A key holder as a process, once it says that it is ready, or has ended."""
+    with (vault.folder / "agent.out").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "key_holder", "serve", "--config", str(vault.config)],
+            cwd=ROOT,
+            env={**os.environ, "FEDSTATS_TEST_CRASH": crash},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while not is_serving(vault, vault.card, address) and process.poll() is None:
+            assert time.monotonic() < deadline, (vault.folder / "agent.out").read_text()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def dialled(vault: Vault, address: str, *, leaf: Leaf | None = None, wait_seconds: float = 0) -> Iterator[KeyHolder]:
+    own = leaf or vault.leaf
+    caller = Caller(own, None)
+    line = key_holder_line(caller, Peer("VAULT", address, vault.card, vault.card.identity, ROLE))
+    transport = PatientTransport(line, wait_seconds)
+    yield KeyHolder(transport, "VAULT", vault.card.identity, vault.coordinator)
+    transport.close()
+
+
+def entries_of(vault: Vault) -> list[str]:
+    entries = verify(vault.ledger)
+    check_openings(vault.ledger, entries)
+    return [entry.kind for entry in entries]
+
+
+@pytest.mark.processes
+def test_sums_come_back_through_mutual_tls_in_pieces(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    words = words_of_nodes()
+    product = product_of(vault.public, words)
+    with serving(vault, address), dialled(vault, address) as holder:
+        opened = holder.open(order_for(vault, product), product)
+        holder.finish(RUN)
+
+    np.testing.assert_array_equal(opened, sums(words))
+    assert entries_of(vault) == ["ordered", "opened", "finished"]
+
+
+@pytest.mark.processes
+def test_what_crosses_the_wire_is_counted(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    with serving(vault, address), dialled(vault, address) as holder:
+        holder.open(order_for(vault, product), product)
+        traffic = holder.transport.traffic
+
+    assert traffic.bytes_sent["VAULT"] > len(product)
+    assert traffic.bytes_received["VAULT"] > 8 * sum(map(len, BLOCKS))
+
+
+@pytest.mark.processes
+def test_a_refusal_crosses_the_wire_with_its_code_and_the_name_of_the_key_holder(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    denied = pytest.raises(Refused, match="words without masks")
+    with serving(vault, address), dialled(vault, address) as holder, denied as caught:
+        holder.open(order_for(vault, product, masked=False), product)
+
+    assert (caught.value.code, caught.value.node) == ("POLICY_ALLOW_UNMASKED", "VAULT")
+    assert entries_of(vault) == ["refused"]
+
+
+@pytest.mark.processes
+def test_more_bytes_than_announced_end_the_call(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    denied = pytest.raises(FedstatsError, match="longer than announced")
+    with serving(vault, address), dialled(vault, address) as holder, denied:
+        holder.open(order_for(vault, product), product + bytes(128))
+
+    assert list((vault.folder / "state" / "products").iterdir()) == []
+
+
+@pytest.mark.processes
+def test_a_foreign_certificate_gets_no_connection(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    line = dialled(vault, address, leaf=generate_leaf("desk"))
+    with serving(vault, address), line as stranger, pytest.raises(NodeUnreachable):
+        stranger.open(order_for(vault, product), product)
+
+    assert entries_of(vault) == []
+
+
+@pytest.mark.processes
+def test_a_coordinator_that_the_policy_does_not_name_gets_no_connection(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    line = dialled(vault, address, leaf=vault.other_leaf)
+    with serving(vault, address), line as other, pytest.raises(NodeUnreachable):
+        other.open(order_for(vault, product), product)
+
+    assert entries_of(vault) == []
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("crash", "before"),
+    [
+        ("before:ordered", []),
+        ("after:ordered", ["ordered"]),
+        ("mid:opened", ["ordered"]),
+        ("before:opened", ["ordered"]),
+        ("after:opened", ["ordered", "opened"]),
+    ],
+)
+def test_a_pass_goes_on_after_kill_9_and_is_opened_once(tmp_path: Path, crash: str, before: list[str]):
+    vault, address = vault_with_port(tmp_path)
+    words = words_of_nodes()
+    product = product_of(vault.public, words)
+    order = order_for(vault, product)
+    with serving(vault, address, crash) as process, dialled(vault, address) as holder:
+        with suppress(NodeUnreachable, grpc.RpcError):
+            holder.open(order, product)
+        assert process.wait(20) == 137
+    assert entries_of(vault) == before
+
+    with serving(vault, address), dialled(vault, address) as holder:
+        opened = holder.open(order, product)
+
+    np.testing.assert_array_equal(opened, sums(words))
+    assert entries_of(vault) == ["ordered", "opened"]
+
+
+@pytest.mark.processes
+def test_other_bytes_for_a_pass_are_refused_after_kill_9(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product, other = product_of(vault.public, words_of_nodes()), product_of(vault.public, words_of_nodes(1))
+    with serving(vault, address) as process, dialled(vault, address) as holder:
+        holder.open(order_for(vault, product), product)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    with serving(vault, address), dialled(vault, address) as holder, pytest.raises(Refused) as caught:
+        holder.open(order_for(vault, other), other)
+
+    assert caught.value.code == "CONFLICT"
+    assert entries_of(vault) == ["ordered", "opened", "refused"]
+
+
+@pytest.mark.processes
+def test_no_process_with_the_key_outlives_a_killed_key_holder(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    with serving(vault, address) as process, dialled(vault, address) as holder:
+        holder.open(order_for(vault, product), product)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        workers = {
+            int(pid) for task in children.parents[1].iterdir() for pid in (task / "children").read_text().split()
+        }
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    assert workers
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.processes
+def test_sigterm_drains_and_the_logs_hold_no_value(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    words = words_of_nodes()
+    product = product_of(vault.public, words)
+    with serving(vault, address) as process, dialled(vault, address) as holder:
+        opened = holder.open(order_for(vault, product), product)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(30) == 0
+    log = (vault.folder / "state" / "agent.log").read_text()
+    events = [json.loads(line)["event"] for line in log.splitlines()]
+    assert events == ["agent.ready", "pass.opened", "agent.draining", "agent.ended"]
+    shown = log + (vault.folder / "agent.out").read_text()
+    long = [str(word) for word in opened if word > 99_999]
+    assert len(long) > 10
+    assert [word for word in long if word in shown] == []
+
+
+@pytest.mark.processes
+def test_two_key_holders_cannot_share_a_state_folder(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    with serving(vault, address):
+        done = subprocess.run(
+            [sys.executable, "-m", "key_holder", "serve", "--config", str(vault.config)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert done.returncode == 5
+    assert "another agent runs with this state folder" in done.stderr
+
+
+def test_every_call_of_the_service_has_a_handler():
+    methods = {method.name for method in key_holder_pb2.DESCRIPTOR.services_by_name["KeyHolder"].methods}
+
+    assert methods == set(HANDLERS) | set(STREAMS) | {"Put"}
