@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +137,20 @@ def open_ledger(path: Path, tables: str = "") -> Ledger:
         connection.close()
         raise _unwritable(error) from error
     return Ledger(connection)
+
+
+def copy_in_memory(path: Path, tables: str = "") -> Ledger:
+    """A copy of a ledger on which things can be tried, and an empty one where there is none; the file is only read."""
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        if path.exists():
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as kept:
+                kept.backup(memory)
+        memory.executescript(_TABLES + tables)
+    except sqlite3.Error as error:
+        memory.close()
+        raise Failed(f"{path.name} cannot be read as a ledger: {error}", code="LEDGER_BROKEN") from error
+    return Ledger(memory)
 
 
 def canonical(body: Body) -> str:

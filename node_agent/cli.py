@@ -152,6 +152,34 @@ def check_config(file: ConfigFile) -> None:
 
 
 @app.command(cls=GroupedCommand)
+def preview(
+    plans: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PLAN", help="File of a plan, or the beginning of a plan's or run's id as listed."),
+    ] = None,
+    *,
+    config: ConfigOption = Path("node.toml"),
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a plan and line.")] = False,
+) -> None:
+    """Show every number that a study would send; without PLAN, list the plans proposed here."""
+    from node_agent.config import read_settings
+    from node_agent.looking import looking
+    from node_agent.plans import plan_named
+    from node_agent.preview import preview as look
+    from node_agent.preview_text import as_json, list_plans, show
+
+    with looking(read_settings(config)) as node:
+        if not plans:
+            list_plans(node)
+        for name in plans or ():
+            found = look(node, plan_named(node, name))
+            if json:
+                sys.stdout.write(f"{as_json(found)}\n")
+            else:
+                show(found, terminal=sys.stdout.isatty())
+
+
+@app.command(cls=GroupedCommand)
 def serve(config: ConfigOption) -> None:
     """Answer permitted coordinators until stopped."""
     load_logging_alone()

@@ -29,6 +29,8 @@ from node_agent.cohorts import Cohorts
 from node_agent.config import DatasetSettings, Settings
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
 from node_agent.encryption import Encryption
+from node_agent.noise_ledger import TABLES as NOISE_TABLES
+from node_agent.noise_ledger import NoiseLedger
 from node_agent.peer_ledgers import TABLES as PEER_TABLES
 from node_agent.peer_ledgers import PeerLedgers
 from node_agent.policy import Policy
@@ -40,7 +42,9 @@ from node_agent.run_records import RunRecords
 from node_agent.secret_files import SecretFiles, open_secret_files
 from node_agent.spool import Spool, open_spool
 
-ALL_TABLES = TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + BUDGET_TABLES + CERTIFIED_TABLES
+ALL_TABLES = (
+    TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + BUDGET_TABLES + CERTIFIED_TABLES + NOISE_TABLES
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Node:
     certified: CertifiedTotals
     cohorts: Cohorts
     budgets: BudgetRecords
+    noise: NoiseLedger
     workers: Workers
     encryption: Encryption
     crash: CrashPoint
@@ -187,6 +192,13 @@ def open_node(settings: Settings) -> Node:
     except FedstatsError:
         os.close(lock_file)
         raise
+    return assembled(settings, keys, registered, ledger, lock_file)
+
+
+def assembled(
+    settings: Settings, keys: Keys, registered: Mapping[str, RegisteredDataset], ledger: Ledger, lock_file: int
+) -> Node:
+    """A node of parts that were checked and opened."""
     records, runs = Records(ledger), RunRecords(ledger)
     blobs = open_blobs(settings.state / "blobs", records, runs)
     return Node(
@@ -203,6 +215,7 @@ def open_node(settings: Settings) -> Node:
         certified=CertifiedTotals(ledger, blobs),
         cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
         budgets=BudgetRecords(ledger),
+        noise=NoiseLedger(ledger),
         workers=Workers(settings.threads),
         encryption=Encryption(settings.roster.content.paillier_modulus, settings.threads),
         crash=crash_points(sandbox=settings.roster.content.sandbox),

@@ -17,6 +17,7 @@ from node_agent.answers import answer_once, coordinator_name, opened, stored_ans
 from node_agent.charging import account_of, charge_run
 from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
 from node_agent.node import Node
+from node_agent.noising import begin_spending, check_budget, check_noise
 from node_agent.passes import give_up
 from node_agent.permitted import domain_of
 from node_agent.policy import authorise
@@ -35,7 +36,7 @@ def propose(node: Node, signed: Signed) -> Signed:
         return stored
     # Reading tables and matching a panel takes seconds: not while the ledger waits.
     check_plan(node, plan, coordinator_name(node, signed))
-    found = _with_earlier(node, plan, plan_digest, _served(node, plan))
+    found = _with_earlier(node, plan, plan_digest, served(node, plan))
     serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
@@ -45,7 +46,7 @@ def propose(node: Node, signed: Signed) -> Signed:
     return answer_once(node, key, signed, make)
 
 
-def _served(node: Node, plan: Plan) -> Serve:
+def served(node: Node, plan: Plan) -> Serve:
     """What this node's floors say of the models of a plan."""
     cohorts, floors = node.cohorts, node.policy.floors()
     return serve(cohorts.of_plan(plan), plan.study, floors, cohorts.allowed(plan), cohorts.allowed(plan, COUNTED))
@@ -81,10 +82,12 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
     authorise(node.policy, plan, coordinator, node.budgets.runs_begun(account_of(plan), plan.run))
     if plan.privacy == "paillier":
         node.encryption.check()
+    check_noise(node.policy, plan)
     check_run(node.party, run_context(plan))
     if plan.amends or plan.lost:
         _check_amendment(node, plan)
     _check_data(node, plan)
+    check_budget(node, plan)
 
 
 def _check_data(node: Node, plan: Plan) -> None:
@@ -156,6 +159,7 @@ def begin(node: Node, signed: Signed) -> Signed:
         for found in list(passes_in_the_way(node, plan, order.plan)):
             give_up(node, found, f"run {plan.run} begins on the same people with other nodes")
         charge_run(node, plan, order.plan)
+        begin_spending(node, plan)
         node.records.begin_run(plan.run, order.plan)
         node.runs.touch(plan.run, datetime.now(UTC))
         node.peers.run_begins(plan.run)
@@ -185,7 +189,7 @@ def _proposed(node: Node, order: BeginOrder) -> Plan:
 
 def _check_serving(node: Node, plan: Plan) -> None:
     """Refuse to begin what this node does not serve in full: nobody withholds silently."""
-    for model in _served(node, plan).models:
+    for model in served(node, plan).models:
         for reason in model.reasons:
             raise DisclosureRefused(
                 f"policy rule {reason.rule}: model {model.model} is not served here, the limit is {reason.limit:g}; "
