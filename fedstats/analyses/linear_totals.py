@@ -17,6 +17,10 @@ from fedstats.study import Block, Chunk
 #: Variance of a standardised covariate among the called under which it is what rounding left of a constant:
 #: sums of doubles near one keep 1e-15, columns 1e-10 of a standard deviation.
 _CONSTANT = 1e-11
+#: Products of columns over the missing that a node has in hand at a time: 16 MB of doubles.
+_PRODUCTS = 1 << 21
+#: Variants of a block, whatever the number of columns.
+_FEWEST, _MOST = 256, 4096
 
 
 def imputed_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:
@@ -67,11 +71,17 @@ def _scales(design: LinearDesign) -> dict[str, Any]:  # Any: arrays of one type,
 def _complete_asks(
     design: LinearDesign, totals: VariantTotals, chunk: Chunk
 ) -> Iterator[tuple[Block, CompleteParameters]]:
-    for block in chunk.blocks(totals.variants):
+    for block in chunk.blocks(totals.variants, _complete_block(design)):
         of = totals.of(block.variants)
         admitted = _scan_parameters(design, of)
         both = {entry.name: getattr(admitted, entry.name) for entry in fields(admitted)}
         yield block, CompleteParameters(**both, missing=of.missing, missing_nodes=of.missing_nodes)
+
+
+def _complete_block(design: LinearDesign) -> int:
+    """Variants of a block: a node holds a matrix of all columns for each of them."""
+    columns = len(design.design) + len(design.trait_squares) + design.model.sizes["site_term"]
+    return min(_MOST, max(_FEWEST, _PRODUCTS // columns**2 // _FEWEST * _FEWEST))
 
 
 def complete_sums(federation: Federation, design: LinearDesign, totals: VariantTotals, chunk: Chunk) -> LinearSums:
