@@ -123,7 +123,7 @@ class Records:
 
 
 def check_openings(path: Path, entries: Sequence[Entry]) -> None:
-    """See that remembered passes are those of the chain; a changed one could be opened a second time.
+    """See that remembered runs and passes are those of the chain; a changed one could be opened a second time.
 
     Raises
     ------
@@ -131,6 +131,7 @@ def check_openings(path: Path, entries: Sequence[Entry]) -> None:
         Code LEDGER_BROKEN.
     """
     said = [(entry.kind, json.loads(entry.body)) for entry in entries]
+    _check_runs(path, [body for kind, body in said if kind == "ordered"])
     ordered = {body["pass"]: body["request"] for kind, body in said if kind == "ordered"}
     opened = {body["pass"]: body["words"] for kind, body in said if kind == "opened"}
     remembered = read_rows(path, "SELECT pass_id, request, words FROM openings")
@@ -140,3 +141,15 @@ def check_openings(path: Path, entries: Sequence[Entry]) -> None:
     lost = ordered.keys() - {pass_id for pass_id, _, _ in remembered}
     if lost:
         raise Failed(f"a pass of {path.name} was removed: {min(lost)}", code="LEDGER_BROKEN")
+
+
+def _check_runs(path: Path, ordered: Sequence[dict[str, str]]) -> None:
+    """See that plan, nodes and setting of every run are those of its orders."""
+    said = {body["run"]: (body["plan"], body["nodes"], body["masked"]) for body in ordered}
+    remembered = {
+        run: (plan, ",".join(json.loads(nodes)), "yes" if masked else "no")
+        for run, plan, nodes, masked in read_rows(path, "SELECT run, plan, nodes, masked FROM runs")
+    }
+    changed = sorted(run for run in said.keys() | remembered.keys() if said.get(run) != remembered.get(run))
+    if changed:
+        raise Failed(f"a remembered run of {path.name} was changed: {changed[0]}", code="LEDGER_BROKEN")

@@ -10,13 +10,13 @@ import pytest
 from fedstats.errors import FedstatsError
 from fedstats.ledger import verify
 from fedstats.transport.in_process import InProcessTransport
-from fedstats.transport.key_holder import KeyHolder
 from fedstats.transport.patient import PatientTransport
 from fedstats.wire.messages import DescribeOrder, FetchOrder
 from key_holder.agent import Agent
 from key_holder.config import read_settings
 from key_holder.holder import open_holder
 from key_holder.records import check_openings
+from tests.key_holder.line import Line
 from tests.key_holder.vault import NODES, RUN, Vault, make_vault, order_for, product_of, sums, words_of_nodes
 
 
@@ -33,9 +33,9 @@ def agent(vault: Vault) -> Iterator[Agent]:
 
 
 @pytest.fixture
-def line(vault: Vault, agent: Agent) -> KeyHolder:
+def line(vault: Vault, agent: Agent) -> Line:
     transport = PatientTransport(InProcessTransport({"VAULT": agent}), wait_seconds=0)
-    return KeyHolder(transport, "VAULT", vault.card.identity, vault.coordinator)
+    return Line(transport, "VAULT", vault.card.identity, vault.coordinator)
 
 
 def kinds(vault: Vault) -> list[str]:
@@ -44,7 +44,7 @@ def kinds(vault: Vault) -> list[str]:
     return [entry.kind for entry in entries]
 
 
-def test_opened_words_are_the_sums_of_all_nodes_modulo_two_to_their_widths(vault: Vault, line: KeyHolder):
+def test_opened_words_are_the_sums_of_all_nodes_modulo_two_to_their_widths(vault: Vault, line: Line):
     words = words_of_nodes()
     product = product_of(vault.public, words)
 
@@ -54,7 +54,7 @@ def test_opened_words_are_the_sums_of_all_nodes_modulo_two_to_their_widths(vault
     assert opened.dtype == np.uint64
 
 
-def test_the_ledger_says_for_whom_what_was_opened_and_holds_no_value(vault: Vault, line: KeyHolder):
+def test_the_ledger_says_for_whom_what_was_opened_and_holds_no_value(vault: Vault, line: Line):
     words = words_of_nodes()
     product = product_of(vault.public, words)
     order = order_for(vault, product)
@@ -70,7 +70,7 @@ def test_the_ledger_says_for_whom_what_was_opened_and_holds_no_value(vault: Vaul
 
 
 def test_the_same_order_again_gives_the_stored_words_and_decrypts_nothing(
-    vault: Vault, line: KeyHolder, agent: Agent, monkeypatch: pytest.MonkeyPatch
+    vault: Vault, line: Line, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ):
     product = product_of(vault.public, words_of_nodes())
     first = line.open(order_for(vault, product), product)
@@ -84,7 +84,7 @@ def test_the_same_order_again_gives_the_stored_words_and_decrypts_nothing(
     assert kinds(vault) == ["ordered", "opened"]
 
 
-def test_a_finished_run_leaves_no_words_on_disk_and_the_same_product_opens_to_the_same(vault: Vault, line: KeyHolder):
+def test_a_finished_run_leaves_no_words_on_disk_and_the_same_product_opens_to_the_same(vault: Vault, line: Line):
     words = words_of_nodes()
     product = product_of(vault.public, words)
     line.open(order_for(vault, product), product)
@@ -97,14 +97,14 @@ def test_a_finished_run_leaves_no_words_on_disk_and_the_same_product_opens_to_th
     assert kinds(vault) == ["ordered", "opened", "finished", "ordered", "opened"]
 
 
-def test_words_that_are_fetched_after_their_run_is_finished_are_gone(vault: Vault, line: KeyHolder):
+def test_words_that_are_fetched_after_their_run_is_finished_are_gone(vault: Vault, line: Line):
     product = product_of(vault.public, words_of_nodes())
     order = order_for(vault, product)
     line.open(order, product)
     line.finish(RUN)
 
     def at(offset: int):
-        return line._signed(FetchOrder(order.run, order.pass_id, offset))
+        return line.signed(FetchOrder(order.run, order.pass_id, offset))
 
     with pytest.raises(FedstatsError, match="no longer kept") as caught:
         list(line.transport.fetch("VAULT", "Fetch", at, 8 * order.words))
@@ -112,7 +112,7 @@ def test_words_that_are_fetched_after_their_run_is_finished_are_gone(vault: Vaul
     assert caught.value.code == "GONE"
 
 
-def test_words_that_were_changed_on_disk_are_not_given_out(vault: Vault, line: KeyHolder, agent: Agent):
+def test_words_that_were_changed_on_disk_are_not_given_out(vault: Vault, line: Line, agent: Agent):
     product = product_of(vault.public, words_of_nodes())
     order = order_for(vault, product)
     line.open(order, product)
@@ -125,7 +125,7 @@ def test_words_that_were_changed_on_disk_are_not_given_out(vault: Vault, line: K
     assert caught.value.code == "DAMAGED_WORDS"
 
 
-def test_what_is_stored_is_for_the_owner_alone(vault: Vault, line: KeyHolder):
+def test_what_is_stored_is_for_the_owner_alone(vault: Vault, line: Line):
     product = product_of(vault.public, words_of_nodes())
     line.open(order_for(vault, product), product)
 
@@ -135,7 +135,7 @@ def test_what_is_stored_is_for_the_owner_alone(vault: Vault, line: KeyHolder):
     }
 
 
-def test_describe_says_the_modulus_and_the_policy(vault: Vault, line: KeyHolder):
+def test_describe_says_the_modulus_and_the_policy(vault: Vault, line: Line):
     found = line.describe(DescribeOrder("test", "", "nonce"))
 
     assert (found.key_holder, found.nonce, found.modulus) == ("VAULT", "nonce", vault.card.paillier_modulus)
@@ -143,7 +143,7 @@ def test_describe_says_the_modulus_and_the_policy(vault: Vault, line: KeyHolder)
     assert found.policy["allow_unmasked"] == "false"
 
 
-def test_one_run_may_have_many_passes(vault: Vault, line: KeyHolder):
+def test_one_run_may_have_many_passes(vault: Vault, line: Line):
     several = [words_of_nodes(seed) for seed in range(3)]
 
     for call, words in enumerate(several):
@@ -162,8 +162,8 @@ def test_a_pass_that_was_ordered_and_not_opened_is_opened_at_the_next_start(
     holder = open_holder(read_settings(vault.config))
     monkeypatch.setattr("key_holder.opening.begin", lambda *_: None)
     transport = PatientTransport(InProcessTransport({"VAULT": Agent(holder)}), wait_seconds=0)
-    line = KeyHolder(transport, "VAULT", vault.card.identity, vault.coordinator)
-    line._accepted(transport.put("VAULT", line._signed(order), product))
+    line = Line(transport, "VAULT", vault.card.identity, vault.coordinator)
+    line.accepted(transport.put("VAULT", line.signed(order), product))
     holder.close()
     monkeypatch.undo()
     assert kinds(vault) == ["ordered"]
@@ -171,7 +171,7 @@ def test_a_pass_that_was_ordered_and_not_opened_is_opened_at_the_next_start(
     holder = open_holder(read_settings(vault.config))
     agent = Agent(holder)
     agent.resume()
-    again = KeyHolder(
+    again = Line(
         PatientTransport(InProcessTransport({"VAULT": agent}), wait_seconds=0),
         "VAULT",
         vault.card.identity,

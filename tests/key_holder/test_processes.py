@@ -19,12 +19,13 @@ from fedstats.errors import FedstatsError, NodeUnreachable, Refused
 from fedstats.identity.keys import Leaf, generate_leaf
 from fedstats.ledger import verify
 from fedstats.transport.health import is_serving
-from fedstats.transport.key_holder import ROLE, KeyHolder, key_holder_line
+from fedstats.transport.key_holder import key_holder_line
 from fedstats.transport.patient import PatientTransport
 from fedstats.transport.pinning import Caller, Peer
 from fedstats.wire.generated.fedstats.v1 import key_holder_pb2
 from key_holder.agent import HANDLERS, STREAMS
 from key_holder.records import check_openings
+from tests.key_holder.line import Line
 from tests.key_holder.vault import BLOCKS, RUN, Vault, make_vault, order_for, product_of, sums, words_of_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,12 +62,12 @@ def serving(vault: Vault, address: str, crash: str = "") -> Iterator[subprocess.
 
 
 @contextmanager
-def dialled(vault: Vault, address: str, *, leaf: Leaf | None = None, wait_seconds: float = 0) -> Iterator[KeyHolder]:
+def dialled(vault: Vault, address: str, *, leaf: Leaf | None = None, wait_seconds: float = 0) -> Iterator[Line]:
     own = leaf or vault.leaf
     caller = Caller(own, None)
-    line = key_holder_line(caller, Peer("VAULT", address, vault.card, vault.card.identity, ROLE))
+    line = key_holder_line(caller, Peer("VAULT", address, vault.card, vault.card.identity, "keyholder"))
     transport = PatientTransport(line, wait_seconds)
-    yield KeyHolder(transport, "VAULT", vault.card.identity, vault.coordinator)
+    yield Line(transport, "VAULT", vault.card.identity, vault.coordinator)
     transport.close()
 
 
