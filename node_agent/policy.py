@@ -13,21 +13,20 @@ from fedstats.analysis import ANALYSES as REGISTERED
 from fedstats.config_reading import value_like
 from fedstats.errors import Refused
 from fedstats.identity.checks import key_faults
+from fedstats.privacy.zcdp import LARGEST_EPSILON
 from fedstats.study import Floors, Study
 from fedstats.wire.messages import Plan
 
 #: Every analysis that this version knows.
 ANALYSES = tuple(REGISTERED)
-PRIVACY = ("masked", "plain", "paillier")
-#: Names that a configuration may hold for settings of later versions; nothing of them can be asked yet.
-PRIVACY_LATER = ("dp",)
+PRIVACY = ("masked", "plain", "paillier", "dp")
 
 #: The least that a real node may set each floor to (decision E4).
 HARD_FLOORS = {"min_people": 50, "min_arm": 10, "min_level": 5, "min_nodes": 3, "min_mac": 5, "min_missing": 5}
 TWO_NODES = 2
-#: The most that a real node may allow, a person: at a third of the people, columns begin to give genotypes away, and
-#: at two numbers a person (each has two unknowns), the pooled numbers of three nodes do (tests/attacks).
-MOST_PER_PERSON = {"parameters_per_person": 0.1, "numbers_per_person": 2.0}
+#: The most that a real node may allow, a person. A third of a column for each person of a sum gives much away already
+#: (tests/attacks/test_inversion.py), and so does one number of a variant for each person of one in three nodes.
+MOST_PER_PERSON = {"parameters_per_person": 0.1, "numbers_per_person": 1.0}
 #: A limit a person where there is none; a document holds no infinity.
 UNLIMITED = 1e9
 
@@ -58,6 +57,8 @@ class Policy:
         project may ever have multiplied into genotypes, per person of all models that share people.
     numbers_per_person
         Most numbers that a project may ever be given of a variant, per person of all models that share people.
+    epsilon
+        Most that a project may ever spend on a data set under `dp`, which needs it to be above 0.
     max_queries
         Most runs that may ever begin in a project, 0 for no limit.
     projects
@@ -86,7 +87,8 @@ class Policy:
     min_mac: int = 20
     min_missing: int = 10
     parameters_per_person: float = 0.05
-    numbers_per_person: float = 1.0
+    numbers_per_person: float = 0.5
+    epsilon: float = 0.0
     max_queries: int = 1000
     projects: tuple[str, ...] = ()
     allow_drop: bool = False
@@ -136,6 +138,7 @@ VALIDATION: Mapping[str, Any] = {
     "privacy": PRIVACY,
     **dict.fromkeys(("min_people", "min_arm", "min_level", "min_mac", "min_missing"), 1),
     **dict.fromkeys(MOST_PER_PERSON, UNLIMITED),
+    "epsilon": LARGEST_EPSILON,
     "max_queries": 0,
     "allow_drop": True,
     "allow_site_effects": True,
@@ -181,11 +184,14 @@ def _value(reading: _Reading, name: str, default: object) -> Any:
 
 def _rule_faults(policy: Policy) -> list[str]:
     faults = [f"[policy] analyses: {name!r} is not one of {', '.join(ANALYSES)}" for name in _strange(policy)]
-    known = PRIVACY + PRIVACY_LATER
-    odd = [one for one in policy.privacy if one not in known]
-    faults += [f"[policy] privacy: {one!r} is not one of {', '.join(known)}" for one in odd]
+    odd = [one for one in policy.privacy if one not in PRIVACY]
+    faults += [f"[policy] privacy: {one!r} is not one of {', '.join(PRIVACY)}" for one in odd]
     if policy.approval != "auto":
         faults.append(f"[policy] approval: {policy.approval!r} is not known; this version has 'auto'")
+    if not 0 <= policy.epsilon <= LARGEST_EPSILON:
+        faults.append(f"[policy] epsilon must lie between 0 and {LARGEST_EPSILON:g}, beyond which it protects nobody")
+    if "dp" in policy.privacy and not policy.epsilon:
+        faults.append('[policy] privacy: "dp" needs epsilon, the most that a project may spend on a data set')
     if policy.max_queries < 0:
         faults.append("[policy] max_queries must not be negative; 0 sets no limit")
     faults += _floor_faults(policy)

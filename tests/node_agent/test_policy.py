@@ -8,7 +8,7 @@ from fedstats.errors import Refused
 from fedstats.planning.request import Request
 from fedstats.study import Floors, Model, Study, Trait
 from fedstats.wire.messages import Plan
-from node_agent.policy import HARD_FLOORS, Policy, authorise, read_policy
+from node_agent.policy import HARD_FLOORS, PRIVACY, Policy, authorise, read_policy
 
 ALLOWING = Policy(analyses=("freq", "gwas/linear"))
 NODES = ("EE", "FI", "SE")
@@ -140,7 +140,7 @@ def test_defaults_are_those_of_the_decision():
         ({"reason": 3}, "reason must be a text"),
         ({"parameters_per_person": 0.3}, "parameters_per_person must lie above 0 and at most at 0.1"),
         ({"parameters_per_person": float("nan")}, "parameters_per_person must lie above 0"),
-        ({"numbers_per_person": 2.5}, "numbers_per_person must lie above 0 and at most at 2"),
+        ({"numbers_per_person": 1.5}, "numbers_per_person must lie above 0 and at most at 1"),
         ({"max_queries": -1}, "max_queries must not be negative"),
         ({"approval": "ask"}, "approval: 'ask' is not known"),
         ({"preset": "open"}, "preset: 'open' is not known"),
@@ -176,4 +176,4 @@ def test_validation_sets_every_floor_of_people_to_1_and_keeps_three_nodes():
     assert found == (1, 1, 1, 1, 1)
     assert (floors.min_mac, floors.min_nodes, floors.validation) == (1, 3, True)
     assert policy.allow_drop
-    assert policy.privacy == ("masked", "plain")
+    assert policy.privacy == PRIVACY

@@ -1,0 +1,245 @@
+"""Attacks by subtraction: two sums over people, or over nodes, that differ by what the attacker is after.
+
+A person's genotypes, or a node's own sums, are the difference of two totals that each look harmless.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedstats.documents import decode, digest
+from fedstats.study import Trait
+from fedstats.wire.blobs import variants_to_bytes
+from fedstats.wire.messages import BeginOrder, Plan, Serving
+from tests.attacks.attacker import (
+    BLOCK,
+    FOUR,
+    OFF,
+    ON,
+    attacked,
+    counted,
+    dosages_of,
+    leaving_out,
+    plan_of,
+    refused,
+    without,
+)
+from tests.node_agent.driver import COUNTING, Driver, driven_locally
+from tests.node_agent.sites import Federation, make_federation
+
+
+def begin_at(driver: Driver, plan: Plan, node: str) -> None:
+    """Propose everywhere, and begin at one node."""
+    driver.propose(plan)
+    driver.lines[node].call("Begin", BeginOrder(plan.run, digest(plan)))
+
+
+def answered(driver: Driver, plan: Plan) -> np.ndarray:
+    driver.begin(plan)
+    return counted(driver, plan)
+
+
+# One person left out
+
+
+def test_a_rerun_without_one_person_shows_that_person_where_nothing_forbids_it(tmp_path: Path):
+    with attacked(tmp_path, OFF) as driver:
+        first = answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+
+        second = answered(driver, leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), "FI7"))
+
+        np.testing.assert_array_equal(first - second, dosages_of(driver.federation, "FI", 7))
+
+
+def test_a_rerun_without_one_person_is_refused(tmp_path: Path):
+    with attacked(tmp_path, ON) as driver:
+        answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), "FI7")
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, plan, "FI")
+
+
+@pytest.mark.parametrize(("number", "stands"), [(9, False), (10, True)])
+def test_the_floor_is_the_number_of_people_who_differ(tmp_path: Path, number: int, stands: bool):
+    with attacked(tmp_path, ON) as driver:
+        answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        fewer = [f"FI{n}" for n in range(number)]
+        plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), *fewer)
+
+        if stands:
+            begin_at(driver, plan, "FI")
+        else:
+            with refused(driver, "FI", "TOO_CLOSE"):
+                begin_at(driver, plan, "FI")
+
+
+def test_swapping_people_counts_those_who_come_and_those_who_go(tmp_path: Path):
+    with attacked(tmp_path, ON, people=80) as driver:
+        answered(driver, leaving_out(driver, plan_of(driver, "run-1", (COUNTING,)), *(f"FI{n}" for n in range(4))))
+        plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), *(f"FI{n}" for n in range(4, 9)))
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, plan, "FI")  # 4 come back, 5 go: 9 differ
+
+
+def test_overlapping_people_with_another_roster_are_refused(tmp_path: Path):
+    with attacked(tmp_path, ON, FOUR) as driver:
+        answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        smaller = without(driver, "SE")
+        plan = leaving_out(smaller, plan_of(smaller, "run-2", (COUNTING,)), "FI7", "EE7", "NO7")
+
+        with refused(smaller, "FI", "TOO_CLOSE"):
+            begin_at(smaller, plan, "FI")
+
+
+def test_planning_is_told_that_people_are_too_close_and_not_how_close(tmp_path: Path):
+    with attacked(tmp_path, ON) as driver:
+        answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        said = []
+        for number in (1, 5, 9):
+            plan = plan_of(driver, f"run-{number + 1}", (COUNTING,))
+            plan = leaving_out(driver, plan, *(f"FI{n}" for n in range(number)))
+            answer = driver.propose(plan)["FI"]
+            said.append(decode(Serving, answer.body).serve.models[0].reasons)
+
+        assert said[0] == said[1] == said[2]
+        assert [(reason.rule, reason.limit) for reason in said[0]] == [("too_close_to_earlier", 10)]
+
+
+def test_a_person_who_joins_the_data_later_is_not_shown(tmp_path: Path):
+    federation = make_federation(tmp_path, policy=ON)
+    table = federation.site("FI").folder / "phenotypes.tsv"
+    whole, model = table.read_text(), replace(COUNTING, traits=(Trait("q1", "quantitative"),))
+    table.write_text(lacking(whole, 7))
+    with driven_locally(federation) as driver:
+        answered(driver, plan_of(driver, "run-1", (model,)))
+    table.write_text(whole)
+
+    with driven_locally(federation) as driver:
+        plan = plan_of(driver, "run-2", (model,))
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, plan, "FI")
+
+
+def lacking(table: str, person: int) -> str:
+    """A table in which one person's last value is missing."""
+    lines = table.splitlines()
+    lines[person + 1] = "\t".join([*lines[person + 1].split("\t")[:-1], "NA"])
+    return "\n".join(lines) + "\n"
+
+
+# Pairs of traits
+
+
+def two_traits(folder: Path, policy: str) -> Federation:
+    """Sites with a second trait that one person at FI lacks."""
+    federation = make_federation(folder, policy=policy, people=100)
+    for site in federation.sites:
+        table = site.folder / "phenotypes.tsv"
+        header, *rows = table.read_text().splitlines()
+        again = [f"{row}\t{'NA' if site.name == 'FI' and n == 7 else n % 11}" for n, row in enumerate(rows)]
+        table.write_text("\n".join([f"{header}\tr1", *again]) + "\n")
+    return federation
+
+
+PAIR = (
+    replace(COUNTING, traits=(Trait("q1", "quantitative"),)),
+    replace(COUNTING, id="a1", traits=(Trait("r1", "quantitative"),)),
+)
+
+
+def test_two_traits_show_who_lacks_one_of_them_where_nothing_forbids_it(tmp_path: Path):
+    with driven_locally(two_traits(tmp_path, OFF)) as driver:
+        plan = plan_of(driver, "run-1", PAIR)
+        driver.begin(plan)
+
+        difference = counted(driver, plan, "a0") - counted(driver, plan, "a1", call=1)
+
+        np.testing.assert_array_equal(difference, dosages_of(driver.federation, "FI", 7))
+
+
+def test_two_traits_that_are_too_close_cannot_be_in_one_plan(tmp_path: Path):
+    with driven_locally(two_traits(tmp_path, ON)) as driver:
+        plan = plan_of(driver, "run-1", PAIR)
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, plan, "FI")
+
+
+def test_nor_in_two_plans_one_after_the_other(tmp_path: Path):
+    with driven_locally(two_traits(tmp_path, ON)) as driver:
+        answered(driver, plan_of(driver, "run-1", PAIR[:1]))
+        plan = plan_of(driver, "run-2", (replace(PAIR[1], id="a0"),))
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, plan, "FI")
+
+
+def test_two_runs_side_by_side_cannot_both_be_opened(tmp_path: Path):
+    with driven_locally(two_traits(tmp_path, ON)) as driver:
+        first, second = plan_of(driver, "run-1", PAIR[:1]), plan_of(driver, "run-2", (replace(PAIR[1], id="a0"),))
+        driver.begin(first)
+        first_keys = dict(driver.run_keys)
+        driver.begin(second)
+        order, blob = driver.order(second, [BLOCK])
+        keys = driver.open(order, blob)
+        driver.compute(order, driver.ready(order, keys))
+        driver.fetch(order)
+        driver.run_keys = first_keys
+        counted(driver, first)
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            driver.commit(order)
+
+
+# One node left out
+
+
+def test_a_rerun_without_a_node_and_a_variant_shows_that_node_where_nothing_forbids_it(tmp_path: Path):
+    with attacked(tmp_path, OFF, FOUR) as driver:
+        first = answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        smaller = without(driver, "SE")
+
+        second = answered(smaller, fewer_variants(smaller, plan_of(smaller, "run-2", (COUNTING,))))
+
+        own = np.maximum(driver.federation.site("SE").dosages[BLOCK], 0).sum(axis=1)
+        np.testing.assert_array_equal(first - second, own)
+
+
+def test_a_rerun_without_a_node_is_refused_whatever_variants_it_asks(tmp_path: Path):
+    with attacked(tmp_path, ON, FOUR) as driver:
+        answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        smaller = without(driver, "SE")
+        plan = fewer_variants(smaller, plan_of(smaller, "run-2", (COUNTING,)))
+
+        with refused(smaller, "FI", "OTHER_ROSTER"):
+            begin_at(smaller, plan, "FI")
+
+
+def fewer_variants(driver: Driver, plan: Plan) -> Plan:
+    """The plan with one variant less, so that it is not the same question."""
+    listed = variants_to_bytes(np.arange(len(driver.panel) - 1))
+    (sha256,) = {line.put(plan.run, "variants", listed) for line in driver.lines.values()}
+    return replace(plan, variants=sha256)
+
+
+# The same again
+
+
+def test_repeating_an_answer_adds_nothing_to_average_and_costs_nothing(tmp_path: Path):
+    with attacked(tmp_path, ON) as driver:
+        first = answered(driver, plan_of(driver, "run-1", (COUNTING,)))
+        budgets = _columns_and_numbers(driver)
+
+        second = answered(driver, plan_of(driver, "run-2", (COUNTING,)))
+
+        np.testing.assert_array_equal(first, second)
+        assert _columns_and_numbers(driver) == budgets
+
+
+def _columns_and_numbers(driver: Driver) -> list[object]:
+    ledger = driver.lines["FI"].agent.node.ledger  # type: ignore[attr-defined]
+    return [ledger.rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4") for table in ("budget_numbers", "budget_shares")]
