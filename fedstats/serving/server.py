@@ -1,11 +1,12 @@
 """An agent behind gRPC: mutual TLS, one short method a call, errors as status and document.
 
 A refused certificate never gets here; a message that a coordinator of the roster did not sign ends in the agent.
-Nothing waits on the event loop: handlers run in threads.
+A thread a call: gRPC's own threads take calls in, and a call that waits holds up no other. (gRPC's server for asyncio
+takes half a millisecond of CPU more for each call, to hand it from its loop to such a thread and back.)
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
@@ -22,7 +23,7 @@ from fedstats.wire.envelope import ERROR_KEY, checked, error_to_bytes, from_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 
 V = TypeVar("V")
-Context: TypeAlias = Any  # grpc.aio.ServicerContext; grpc ships no types
+Context: TypeAlias = Any  # grpc.ServicerContext; grpc ships no types
 
 #: Calls served at once; more are refused at once, and callers come again.
 MOST_CALLS = 64
@@ -93,23 +94,23 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Runs handlers of an agent in threads and turns their errors into answers."""
+    """Runs handlers of an agent and turns their errors into answers."""
 
     agent: Answering
-    pool: ThreadPoolExecutor
 
-    async def run(self, context: Context, action: Callable[[], V]) -> V:
+    def run(self, context: Context, action: Callable[[], V]) -> V:
         """The result of an action, or the end of the call."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.pool, action)
+            return action()
         except FedstatsError as error:
-            await self.refuse(context, error)
+            self.refuse(context, error)
 
-    async def refuse(self, context: Context, error: FedstatsError) -> NoReturn:
+    def refuse(self, context: Context, error: FedstatsError) -> NoReturn:
         """End a call with what may be said of an error."""
         _log.info("call.refused", kind=type(error).__name__, code=error.code, message=error.message)
         document = error_to_bytes(error, self.agent.name, getattr(error, "incident", ""))
-        await context.abort(status_of(error), error.code, ((ERROR_KEY, document),))
+        context.set_trailing_metadata(((ERROR_KEY, document),))
+        context.abort(status_of(error), error.code)
         raise AssertionError("abort always raises")
 
 
@@ -121,43 +122,39 @@ def servicer(base: type, caller: Caller, calls: Collection[str], streams: Collec
 
 
 def _answering(caller: Caller, method: str) -> Callable[..., object]:
-    async def answer(_self: object, request: node_pb2.Signed, context: Context) -> node_pb2.Signed:
-        found = await caller.run(context, lambda: caller.agent.call(method, from_wire(request)))
-        return to_wire(found)
+    def answer(_self: object, request: node_pb2.Signed, context: Context) -> node_pb2.Signed:
+        return to_wire(caller.run(context, lambda: caller.agent.call(method, from_wire(request))))
 
     return answer
 
 
 def _streaming(caller: Caller, method: str) -> Callable[..., object]:
-    async def stream(_self: object, request: node_pb2.Signed, context: Context) -> AsyncIterator[node_pb2.Piece]:
-        first, data = await caller.run(context, lambda: caller.agent.fetch(method, from_wire(request)))
+    def stream(_self: object, request: node_pb2.Signed, context: Context) -> Iterator[node_pb2.Piece]:
+        first, data = caller.run(context, lambda: caller.agent.fetch(method, from_wire(request)))
         parts: Iterator[node_pb2.Piece] = pieces(data, first)
-        while (piece := await caller.run(context, lambda: next(parts, None))) is not None:
+        while (piece := caller.run(context, lambda: next(parts, None))) is not None:
             yield piece
 
     return stream
 
 
 def _taking_in(caller: Caller) -> Callable[..., object]:
-    async def put(_self: object, parcels: AsyncIterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
-        try:
-            order, data = await _parcel(caller, parcels, context)
-        except FedstatsError as error:
-            await caller.refuse(context, error)
-        return to_wire(await caller.run(context, lambda: caller.agent.put(order, data)))
+    def put(_self: object, parcels: Iterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
+        order, data = caller.run(context, lambda: _parcel(caller, parcels))
+        return to_wire(caller.run(context, lambda: caller.agent.put(order, data)))
 
     return put
 
 
-async def _parcel(caller: Caller, parcels: AsyncIterator[node_pb2.Parcel], context: Context) -> tuple[Signed, bytes]:
+def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed, bytes]:
     """An order, then the pieces of the run of bytes that it announces."""
-    first = await anext(aiter(parcels), None)
+    first = next(parcels, None)
     if first is None or first.WhichOneof("content") != "order":
         raise ProtocolRefused("a blob came without its order", code="MALFORMED")
     order = from_wire(first.order)
-    announced = await caller.run(context, lambda: caller.agent.announced(order))
+    announced = caller.agent.announced(order)
     data = bytearray()
-    async for parcel in parcels:
+    for parcel in parcels:
         data += checked(parcel.piece, len(data))
         if len(data) > announced.length:
             raise ProtocolRefused("a blob is longer than announced", code="DAMAGED_BLOB")
@@ -168,10 +165,10 @@ async def _parcel(caller: Caller, parcels: AsyncIterator[node_pb2.Parcel], conte
 class Server:
     """A started server, the port that it listens on, and its health."""
 
-    server: grpc.aio.Server
+    server: grpc.Server
     service: str
     port: int
-    health: health.aio.HealthServicer
+    health: health.HealthServicer
     pool: ThreadPoolExecutor
 
     async def set_serving(self, *, serving: bool) -> None:
@@ -179,11 +176,11 @@ class Server:
         known = health_pb2.HealthCheckResponse
         state = known.SERVING if serving else known.NOT_SERVING
         for service in ("", self.service):
-            await self.health.set(service, state)
+            self.health.set(service, state)
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuse new calls, let those at hand end, then close."""
-        await self.server.stop(grace_seconds)
+        await asyncio.to_thread(self.server.stop(grace_seconds).wait)
         self.pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -212,15 +209,15 @@ class Service:
 async def listen(service: Service, host: str, port: int, credentials: grpc.ServerCredentials) -> Server:
     """Listen on an address; not ready yet."""
     pool = ThreadPoolExecutor(MOST_CALLS, "call")
-    server = grpc.aio.server(maximum_concurrent_rpcs=MOST_CALLS, options=KEEPALIVE)
-    service.add(servicer(service.base, Caller(service.agent, pool), service.calls, service.streams), server)
-    health_servicer = health.aio.HealthServicer()
+    server = grpc.server(pool, maximum_concurrent_rpcs=MOST_CALLS, options=KEEPALIVE)
+    service.add(servicer(service.base, Caller(service.agent), service.calls, service.streams), server)
+    health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     bound = server.add_secure_port(address, credentials)
     started = Server(server, service.name, bound, health_servicer, pool)
     await started.set_serving(serving=False)
-    await server.start()
+    server.start()
     return started
 
 
