@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from fedstats.identity.keys import Identity
@@ -27,6 +27,7 @@ class Nodes:
     transport: PatientTransport
     identity: Identity
     identities: Mapping[str, str]
+    _put: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     def ask(self, node: str, method: Method, order: object, answer: type[D], kind: str = "") -> D:
         """A node's answer to an order, verified; `kind` is the name of the answer's class unless given."""
@@ -45,7 +46,18 @@ class Nodes:
         digest = hashlib.sha256(data).hexdigest()
         order = self.signed(BlobOrder(run, purpose, digest, len(data)))
         self.opened(node, self.transport.put(node, order, data), BlobStored)
+        self._put.add((node, run, digest))
         return digest
+
+    def put_unless_there(self, node: str, run: str, purpose: str, data: bytes) -> bool:
+        """Put a byte run, unless it was put there for this run before; whether it was put now.
+
+        Nodes keep what they were given until the run is over, or for a day.
+        """
+        if (node, run, hashlib.sha256(data).hexdigest()) in self._put:
+            return False
+        self.put(node, run, purpose, data)
+        return True
 
     def fetch_words(self, node: str, run: str, pass_id: str, length: int) -> Iterator[bytes]:
         """Bytes of a node's words, as they come."""

@@ -199,6 +199,12 @@ def _open_at(one: _Pass, node: str) -> Signed:
     if order.attempt:
         earlier = pass_id(order.run, order.scope, order.call, order.attempt - 1)
         run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, ABANDONED), Accepted)
+    is_new = run.nodes.put_unless_there(node, order.run, "asks", one.blob)
+    try:
+        return run.nodes.ask_signed(node, "Open", order)
+    except ProtocolRefused as refusal:
+        if is_new or refusal.code != "NO_BLOB":
+            raise
     run.nodes.put(node, order.run, "asks", one.blob)
     return run.nodes.ask_signed(node, "Open", order)
 

@@ -130,6 +130,8 @@ class HonestNode:
             raise ProtocolRefused("the pass is abandoned", code="ABANDONED", node=self.name)
         if order.pass_id in self.passes:
             raise ProtocolRefused("the pass exists with other content", code="OTHER_CONTENT", node=self.name)
+        if order.asks not in self.blobs:
+            raise ProtocolRefused("what is asked was not put here", code="NO_BLOB", node=self.name)
         held = self.passes[order.pass_id] = HeldPass(order)
         plan, run_secret = self.runs[order.run]
         if plan.privacy == "plain":

@@ -118,3 +118,21 @@ def test_traffic_counts_every_word_that_a_node_sent(tmp_path: Path) -> None:
     # 2 words of the release and its check word, 8 bytes each, on top of at least 4 signatures
     assert all(traffic.bytes_received[name] > 3 * 8 + 4 * 64 for name in there.nodes)
     assert set(traffic.bytes_sent) == set(there.nodes)
+
+
+def test_equal_asks_are_put_at_a_node_once_a_run_and_again_where_they_are_gone(tmp_path: Path) -> None:
+    there = world(3)
+    federation = there.coordinate(tmp_path)
+    puts: list[str] = []
+    for node in there.nodes.values():
+        node.before = lambda name, method: puts.append(name) if method == "Put" else None
+
+    first = federation.sum(SIZES, MODEL, Nothing())
+    second = federation.sum(SIZES, MODEL, Nothing())
+    assert sorted(puts) == sorted(there.nodes)
+
+    one = next(iter(there.nodes))
+    there.nodes[one].blobs.clear()
+    third = federation.sum(SIZES, MODEL, Nothing())
+    assert sorted(puts) == sorted([*there.nodes, one])
+    assert first.people == second.people == third.people
