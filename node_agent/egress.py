@@ -26,8 +26,14 @@ from node_agent.disclosure import review
 Load = Callable[[], tuple[Dataset, Cohort]]
 Record = Callable[[int, bytes], None]
 Keep = Callable[[int, Ring], None]
+Noise = Callable[[int, Ring, Mapping[str, int]], Ring]
 #: Calls functions, perhaps several at a time, and gives their results in order.
 InOrder = Callable[[Iterable[Callable[[], Contribution]]], Iterator[Contribution]]
+
+
+def not_noised(number: int, words: Ring, sizes: Mapping[str, int]) -> Ring:  # noqa: ARG001  # as it is
+    """Leave the words of an ask as they are."""
+    return words
 
 
 def not_kept(number: int, words: Ring) -> None:
@@ -54,6 +60,8 @@ class Job:
         The setting's protection; what check words are made from; this node's place in the run roster.
     keep
         Keeps the words of an ask as they are, on this node's disk, where their total is to be certified.
+    noise
+        Adds this node's share of the noise to the words of an ask, once it is paid for; under `dp` only.
     """
 
     authorise: Callable[[], None]
@@ -67,6 +75,7 @@ class Job:
     transcript: str
     node_index: int
     keep: Keep = not_kept
+    noise: Noise = not_noised
 
 
 def release(job: Job, done: int, in_order: InOrder, record: Record) -> None:
@@ -102,9 +111,9 @@ def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contr
     found = job.step(at_hand, parameters)
     # 4 Review
     review(found, cohort, job.model, job.floors)
-    # 5 Protect: integers modulo 2^64, a check word, masks
+    # 5 Protect: integers modulo 2^64, noise that is charged first, a check word, masks
     sizes, limits, first_word = job.step.sizes(job.model, parameters, block), Limits(), job.first_words[number]
-    words = encode(found, sizes, limits)
+    words = job.noise(number, encode(found, sizes, limits), sizes)
     job.keep(number, words)
     checked = with_check_word(words, job.transcript, number, job.node_index)
     return Contribution(first_word, job.conceal.protect(checked, first_word, word_widths(job.step, sizes, limits)))

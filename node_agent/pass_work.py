@@ -17,13 +17,14 @@ from fedstats.serving.incidents import stopping
 from fedstats.wire.messages import FetchOrder, PassStatus, StatusOrder
 from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_transcript, to_be_certified
 from node_agent.answers import opened
-from node_agent.egress import Job, release
+from node_agent.egress import Job, not_noised, release
 from node_agent.locks import check_lock
 from node_agent.node import Node
+from node_agent.noising import is_noised, noising
 from node_agent.own_words import OwnWords
 from node_agent.pass_orders import ThisPass, read_asks, this_pass
 from node_agent.permitted import permitted_step
-from node_agent.policy import refused
+from node_agent.policy import authorise_privacy, refused
 from node_agent.records import signed_from_text
 from node_agent.secret_files import own_words, ready_secret
 from node_agent.spool import Group
@@ -106,21 +107,24 @@ def _job(node: Node, one: ThisPass) -> Job:
         conceal=conceal,
         transcript=transcript,
         node_index=[member.name for member in members(plan)].index(node.name),
+        noise=noising(node, plan, order, read.step, read.model) if is_noised(plan) else not_noised,
     )
 
 
 def _protection(node: Node, one: ThisPass, context: PassContext) -> tuple[Conceal, str]:
     """What is done to words, and what their check words are made from."""
-    if one.plain:
-        return Plain(), plain_transcript(context)
+    encrypted = one.plan.privacy == "paillier"
+    if not one.masked:
+        transcript = plain_transcript(context)
+        return node.encryption.conceal(transcript, None) if encrypted else Plain(), transcript
     secret = node.secrets.load(ready_secret(one.order.pass_id), ReadySecret)
-    return masks_when_all_ready(secret, signed_from_text(one.record.accepted)), secret.transcript
+    masks = masks_when_all_ready(secret, signed_from_text(one.record.accepted))
+    return node.encryption.conceal(secret.transcript, masks) if encrypted else masks, secret.transcript
 
 
 def _authorise(node: Node, one: ThisPass) -> None:
     """What may have changed since the run began: the policy file, and whom these people were answered with."""
-    if one.plan.privacy not in node.policy.privacy:
-        raise refused("privacy", f"{one.plan.privacy!r} is not allowed any more")
+    authorise_privacy(node.policy, one.plan)
     if one.plan.study.analysis not in node.policy.analyses:
         raise refused("analyses", f"{one.plan.study.analysis!r} is not allowed any more")
     model = next(model for model in one.plan.study.models if model.id == one.order.model)

@@ -71,7 +71,7 @@ def _step(chunk: Chunk) -> Step[Nothing, AlleleSums]:
 
 @analysis("freq-noised", steps=("noised_freq/",), noised=expected)
 def allele_frequency_noised(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
-    """Table "afreq": ALT_FREQS, OBS_CT (alleles, about) and NOISE_SD of each variant."""
+    """Table "noised.afreq": ALT_FREQS, OBS_CT (alleles, about) and NOISE_SD of each variant."""
     yield from federation.map(lambda handle, chunk: _rows(handle, study, chunk), chunks)
 
 
@@ -80,7 +80,7 @@ def _rows(federation: Federation, study: Study, chunk: Chunk) -> Rows:
     for model in study.model(chunk.kind):
         for block in blocks(chunk):
             ((_, total),) = federation.each(_step(chunk), model, [(block, Nothing())])
-            tables["afreq"] = _table(total, federation.noise(_step(chunk), model), block, chunk)
+            tables["noised.afreq"] = _table(total, federation.noise(_step(chunk), model), block, chunk)
     return Rows(tables)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from fedstats.additive import FixedSum, Limits
 from fedstats.arrays import Reals
 from fedstats.cohort import Cohort
-from fedstats.errors import UsageError
 from fedstats.step import Along
 from fedstats.study import Model, Study, Term, Trait
 
@@ -44,17 +43,8 @@ class Ranges:
 
 
 def ranges_of(study: Study, model: Model) -> Ranges:
-    """The ranges of a model's columns.
-
-    Raises
-    ------
-    UsageError
-        Code NO_RANGE: some column has none; all are named.
-    """
+    """The ranges of a model's columns, which planning saw to it are there."""
     declared = study.ranges
-    lacking = [name for name in needed(model) if name not in declared]
-    if lacking:
-        raise no_range(lacking)
     covariates = np.array([_of_term(term, declared) for term in model.terms], np.float64).reshape(-1, 2)
     traits = np.array([_of_trait(trait, declared) for trait in model.traits], np.float64).reshape(-1, 2)
     return Ranges(
@@ -62,21 +52,6 @@ def ranges_of(study: Study, model: Model) -> Ranges:
         covariate_halves=np.diff(covariates)[:, 0] / 2,
         trait_middles=traits.mean(axis=1),
         trait_halves=np.diff(traits)[:, 0] / 2,
-    )
-
-
-def needed(model: Model) -> list[str]:
-    """Columns of a model whose range somebody must declare."""
-    terms = [term.column for term in model.terms if not term.indicator and term.column != "sex"]
-    return [*terms, *(trait.name for trait in model.traits if trait.kind == "quantitative")]
-
-
-def no_range(names: list[str]) -> UsageError:
-    """The error for columns without a range."""
-    return UsageError(
-        f"noised sums need the range of every column, and nobody gave that of {', '.join(map(repr, names))}",
-        code="NO_RANGE",
-        hint=f"Declare it from what is known of the measurement, not from the data: --range {names[0]}=LOW:HIGH.",
     )
 
 

@@ -39,7 +39,7 @@ def linear_gwas_noised(federation: Federation, study: Study, chunks: Sequence[Ch
     Raises
     ------
     UsageError
-        A column has no range, or the noise hides everything.
+        The noise hides everything.
     """
     nulls = {model.id: least_squares(federation, model, ranges_of(study, model)) for model in study.scanned}
     yield from notes(study, nulls)

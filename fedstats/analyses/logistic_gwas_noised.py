@@ -30,7 +30,7 @@ def logistic_gwas_noised(federation: Federation, study: Study, chunks: Sequence[
     Raises
     ------
     UsageError
-        A column has no range, or the noise hides everything.
+        The noise hides everything.
     """
     nulls = {model.id: newton(federation, model, ranges_of(study, model)) for model in study.scanned}
     yield from notes(study, nulls)

@@ -52,7 +52,22 @@ Remove = Annotated[Path | None, option("--remove", "FILE", PEOPLE, "People (FID 
 PeopleAs = Annotated[str, option("--people-as", "OUT", PEOPLE, "Only the people of the earlier run that wrote OUT.")]
 Nodes = Annotated[str, option("--nodes", "NAMES", PEOPLE, "Nodes of the run; all unless said.")]
 Privacy = Annotated[
-    str, option("--privacy", "masked|plain", HOW, "plain shows you each node's sums; every policy must allow it.")
+    str,
+    option(
+        "--privacy",
+        "masked|plain|paillier|dp",
+        HOW,
+        "plain shows you each node's sums, dp noised totals only; every policy must allow it.",
+    ),
+]
+PaillierMasks = Annotated[
+    str, option("--paillier-masks", "on|off", HOW, "off: you must not work together with the key holder.")
+]
+Epsilon = Annotated[float, option("--epsilon", "E", HOW, "What a run with --privacy dp may spend, at most 10.")]
+Delta = Annotated[float | None, option("--delta", "D", HOW, "At which delta; 1e-6 unless said.")]
+Ranges = Annotated[
+    list[str] | None,
+    option("--range", "NAME=LOW:HIGH", HOW, "Range of a trait or covariate under dp; once for each, PC1-PC4 for all."),
 ]
 Project = Annotated[str, option("--project", "NAME", HOW, "Whose budgets at the nodes are charged.")]
 PassVariants = Annotated[int, option("--pass-variants", "N", HOW, "Most variants in a pass.")]
@@ -62,6 +77,8 @@ Json = Annotated[bool, switch("--json", HOW, "One JSON object a line for progres
 
 _COMMON = (
     "privacy",
+    "epsilon",
+    "delta",
     "project",
     "extract",
     "exclude",
@@ -96,11 +113,14 @@ def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
     with _logged(flags["out"]), events(as_json=flags["json"]) as show:
         load_arrow_alone()
         from fedstats.client import connect
+        from fedstats.frontend.job import ranges_of
 
         paths: list[str] = []
         common = {name: flags[name] for name in _COMMON}
         keywords = {
             **common,
+            "paillier_masks": on_or_off("--paillier-masks", flags["paillier_masks"]),
+            "ranges": ranges_of(flags["ranges"] or ()),
             "chr": flags["chromosomes"],
             "out": flags["out"],
             "command": _typed(),
@@ -108,6 +128,13 @@ def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
         }
         with connect(federation) as client:
             yield Session(client, keywords, paths)
+
+
+def on_or_off(flag: str, value: str) -> bool:
+    """The value of a flag that is on or off."""
+    if value not in ("on", "off"):
+        raise UsageError(f"{flag} is {value!r}; it can be one of on, off", code="BAD_REQUEST")
+    return value == "on"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from fedstats.documents import decode, digest, encode
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.planning.request import Request
+from fedstats.planning.setting_options import StepNoise
 from fedstats.planning.survey import Serve
 from fedstats.privacy.agreement import read_run_keys
 from fedstats.study import Study
@@ -40,6 +41,8 @@ class Proposal:
         Blobs that the plan names by their digests; `people` is b"" without lists.
     amends, lost
         The run that this one amends, and who is left out with consent.
+    noise
+        Under `dp`, how much noise the totals of each step carry.
     """
 
     study: Study
@@ -49,6 +52,7 @@ class Proposal:
     people: bytes
     amends: str = ""
     lost: tuple[LostNode, ...] = ()
+    noise: tuple[StepNoise, ...] = ()
 
     @property
     def variants_digest(self) -> str:
@@ -84,6 +88,7 @@ def make_plan(proposal: Proposal, settings: FederationSettings, session: Session
         nodes={name: identities[name] for name in proposal.study.nodes},
         amends=proposal.amends,
         lost=proposal.lost,
+        noise=proposal.noise,
     )
 
 
@@ -122,13 +127,14 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
 
 
 def begin(nodes: Nodes, plan: Plan, checkpoint: Checkpoint) -> tuple[Signed, ...]:
-    """Begin the run at every node; each node's signed channel key in the order of the run roster, none under plain.
+    """Begin the run at every node; each node's signed channel key in the order of the run roster, none where
+    nothing is masked.
 
     From the first order on nodes may hold the run to its roster; that it was sent is kept before.
     """
     checkpoint.keep_document("begun", b"")
     order = BeginOrder(plan.run, digest(plan))
-    if plan.privacy == "plain":
+    if not plan.masked:
         from_all(plan.study.nodes, lambda node: nodes.ask(node, "Begin", order, Accepted))
         return ()
     keys = kept_messages(checkpoint, "run-keys")

@@ -35,6 +35,7 @@ from fedstats.study import Study
 from fedstats.transport.traffic import Traffic
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
 from fedstats.wire.messages import AvailabilityOrder, SurveyAnswer, SurveyOrder
+from fedstats.wire.noise import noise_of
 
 D = TypeVar("D")
 
@@ -181,7 +182,8 @@ class Session:
         """Propose the plan of a study; what each node signed that it serves."""
         amends, lost = amendment(self.before, self.document, study.analysis)
         listed, lists = variants_to_bytes(variants), people_bytes(people)
-        proposal = Proposal(study, request, self.dataset, listed, lists, amends, lost)
+        noise = noise_of(study, request.setting, self.panel.kinds, variants, request.pass_variants)
+        proposal = Proposal(study, request, self.dataset, listed, lists, amends, lost, noise)
         checkpoint = self.state.run(proposal.key)
         self._keys[digest(study)] = proposal.key
         found = served(self.planning, checkpoint, study)
@@ -211,7 +213,7 @@ class Session:
             session=self.document.session,
             roster=self.document.roster,
             nodes=self.names,
-            threshold=threshold(len(self.names)) if self.request.privacy == "masked" else 0,
+            threshold=threshold(len(self.names)) if self.request.masked else 0,
             passes=self.progress.passes,
             plans={analysis: digest(run.plan) for analysis, run in self._runs.items()},
             versions={node: found.versions.get("fedstats", "") for node, found in self.catalogues.items()},

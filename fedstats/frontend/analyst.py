@@ -22,14 +22,20 @@ from fedstats.frontend.job import (
 from fedstats.frontend.run import run_to_the_end
 from fedstats.frontend.sinks import Result
 from fedstats.frontend.tables import VariantTable
+from fedstats.planning.noise_rules import LARGEST_DELTA
 from fedstats.planning.request import LARGEST_PASS, AnalysisKind, Request, check_request
+from fedstats.planning.setting_options import SettingOptions
 from fedstats.study import Filters
 
 
 class Common(TypedDict, total=False):
     """Keywords that every analysis takes."""
 
-    privacy: Literal["masked", "plain"]
+    privacy: Literal["masked", "plain", "paillier", "dp"]
+    paillier_masks: bool
+    epsilon: float
+    delta: float | None
+    ranges: Mapping[str, tuple[float, float]]
     project: str
     chr: str
     extract: VariantList | None
@@ -111,7 +117,8 @@ class Analyst:
 
     def freq(self, pheno: Names = (), *, covariates: Names = (), **common: Unpack[Common]) -> VariantTable:
         """Allele frequencies, of people with these traits and covariates where any are named."""
-        return self._table("freq", pheno, covariates, common, "afreq")
+        table = "noised.afreq" if common.get("privacy") == "dp" else "afreq"
+        return self._table("freq", pheno, covariates, common, table)
 
     def missing(self, pheno: Names = (), *, covariates: Names = (), **common: Unpack[Common]) -> VariantTable:
         """Missing calls per variant."""
@@ -152,6 +159,7 @@ def _job(
         pheno,
         **asked,
         privacy=common.get("privacy", "masked"),
+        setting=_setting(common),
         project=common.get("project", ""),
         chromosomes=common.get("chr", ""),
         nodes=names_of(common.get("nodes", ())),
@@ -170,6 +178,17 @@ def _job(
         common.get("command") or f"fedstats.{analysis}({', '.join(pheno)})",
     )
     return job, common.get("events", no_events)
+
+
+def _setting(common: Common) -> SettingOptions:
+    """Options of the privacy setting; under `dp` there is always a delta."""
+    delta = common.get("delta")
+    return SettingOptions(
+        paillier_masks=common.get("paillier_masks", True),
+        epsilon=float(common.get("epsilon", 0.0)),
+        delta=(LARGEST_DELTA if common.get("privacy") == "dp" else 0.0) if delta is None else float(delta),
+        ranges={name: (float(low), float(high)) for name, (low, high) in common.get("ranges", {}).items()},
+    )
 
 
 def _known(common: Mapping[str, object]) -> None:

@@ -17,6 +17,7 @@ Names = str | Sequence[str]
 PeopleList = str | Path | Iterable[tuple[str, str]]
 VariantList = str | Path | Iterable[str]
 
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -112,6 +113,26 @@ def variants_of(given: VariantList | None, flag: str) -> tuple[str, ...] | None:
     if given is None:
         return None
     return tuple(_read(Path(given), flag).split()) if isinstance(given, str | Path) else tuple(given)
+
+
+def ranges_of(given: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Ranges of columns from texts such as "q1=-4:4".
+
+    Raises
+    ------
+    UsageError
+        A text is no range, or a column has two.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for text in given:
+        name, _, limits = text.rpartition("=")
+        match = re.fullmatch(rf"\s*({_NUMBER})\s*:\s*({_NUMBER})\s*", limits)
+        if match is None or not name.strip():
+            raise UsageError(f"--range {text!r} is no range", code="BAD_REQUEST", hint="Write --range NAME=LOW:HIGH.")
+        if name.strip() in found:
+            raise UsageError(f"--range names {name.strip()!r} twice", code="BAD_REQUEST")
+        found[name.strip()] = (float(match[1]), float(match[2]))
+    return found
 
 
 def seconds_of(given: str | float) -> float:

@@ -4,6 +4,7 @@ For teaching, power studies and tests: the same planning, analyses, fixed-point 
 network.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,16 +14,20 @@ import numpy.typing as npt
 
 from fedstats.arrays import Indices
 from fedstats.dataset import Dataset, People
+from fedstats.documents import digest
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.backend import Backend, Events, Place, Provenance
+from fedstats.frontend.local_noise import LocalNoise
 from fedstats.local import LocalSite, LocalSums
 from fedstats.planning.panel import PRESENT, Panel
 from fedstats.planning.request import Request
 from fedstats.planning.serve import serve
+from fedstats.planning.setting_options import StepNoise
 from fedstats.planning.survey import Questions, Serve, Survey, survey
 from fedstats.study import Floors, Study
+from fedstats.wire.noise import noise_of
 
 #: Nothing is protected in one process, so nothing is withheld: every floor is one.
 NO_FLOORS = Floors(1, 1, 1, 1, 1, 1, 1, 1, parameters_per_person=1.0)
@@ -41,7 +46,9 @@ class LocalBackend:
     exact_floats: bool = False
     federation_name: str = "local"
     banners: Sequence[str] = ()
+    noise_key: bytes = field(default=b"", repr=False)
     _people: People = field(default_factory=People)
+    _noise: dict[str, tuple[StepNoise, ...]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -56,7 +63,7 @@ class LocalBackend:
         """Codes of `fedstats.planning.panel` by data set."""
         return {name: self.available[name] for name in self.datasets}
 
-    def serve(self, study: Study, request: Request, people: People, variants: Indices) -> Mapping[str, Serve]:  # noqa: ARG002
+    def serve(self, study: Study, request: Request, people: People, variants: Indices) -> Mapping[str, Serve]:
         """What each data set serves."""
         if request.people_as:
             raise UsageError(
@@ -65,12 +72,16 @@ class LocalBackend:
                 hint="Give the same traits and covariates, or --keep a list of people.",
             )
         self._people = people
+        kinds, size = self.panel.kinds, request.pass_variants
+        self._noise[digest(study)] = noise_of(study, request.setting, kinds, variants, size)
         return {name: serve(data, study, self.floors, people.allowed(data)) for name, data in self.datasets.items()}
 
-    def federation(self, study: Study) -> Federation:  # noqa: ARG002  # sums are the same for every study
-        """Sums in this process."""
+    def federation(self, study: Study) -> Federation:
+        """Sums in this process, noised as nodes would where a study is of noised totals."""
         sites = [LocalSite(data, self._people.allowed(data)) for data in self.datasets.values()]
-        return LocalSums(sites, exact_floats=self.exact_floats)
+        plan = self._noise.get(digest(study), ())
+        noise = LocalNoise(plan, len(sites), self.noise_key) if plan else None
+        return LocalSums(sites, exact_floats=self.exact_floats, noise_source=noise)
 
     def provenance(self) -> Provenance:
         """Nothing was sent."""
@@ -92,6 +103,8 @@ class LocalFederation(Analyst):
         Add releases as floats, without the fixed-point code: for naive comparisons.
     floors
         Floors as a policy would have them; none unless given.
+    noise_seed
+        Which noise there is with `privacy="dp"`: another seed is other noise; at random unless given.
     """
 
     def __init__(
@@ -102,13 +115,15 @@ class LocalFederation(Analyst):
         availability: Availability | None = None,
         exact_floats: bool = False,
         floors: Floors = NO_FLOORS,
+        noise_seed: int | None = None,
     ) -> None:
+        key = os.urandom(32) if noise_seed is None else noise_seed.to_bytes(32, "big", signed=True)
         everything = np.full(len(panel), PRESENT, np.uint8)
         available = availability or dict.fromkeys(cohorts, everything)
 
         @contextmanager
         def open_backend(request: Request, place: Place, events: Events) -> Iterator[Backend]:  # noqa: ARG001
             chosen = {name: cohorts[name] for name in request.nodes or cohorts}
-            yield LocalBackend(chosen, panel, available, floors, exact_floats)
+            yield LocalBackend(chosen, panel, available, floors, exact_floats, noise_key=key)
 
         super().__init__(open_backend)

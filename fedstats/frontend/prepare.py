@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from fedstats.errors import UsageError
 from fedstats.frontend.backend import Backend
 from fedstats.frontend.job import Job
 from fedstats.frontend.variants import Chosen, choose, kinds_of, without_kinds
 from fedstats.planning.distance import Serves, keep_apart, refuse_close, with_beside
 from fedstats.planning.grouping import group
+from fedstats.planning.noise_rules import MOST_NOISED_VARIANTS
 from fedstats.planning.panel import select
 from fedstats.planning.people_lists import people_digest
 from fedstats.planning.request import Request, check_request
@@ -44,6 +46,8 @@ def prepare(backend: Backend, job: Job) -> Preparation:
     selection = select(backend.panel, request.chromosomes, extract=job.extract, exclude=job.exclude)
     surveys = backend.survey(questions_of(request))
     chosen = choose(selection.variants, backend.availability())
+    if request.privacy == "dp":
+        _few_and_named(job, chosen)
     resolution = resolve(request, kinds_of(backend.panel, chosen.variants), surveys, strictest(surveys))
     notes = [Note("SELECTION", warning, warning=True) for warning in selection.warnings]
     notes += resolution.notes
@@ -51,6 +55,21 @@ def prepare(backend: Backend, job: Job) -> Preparation:
     served = _kept_apart(backend, job, resolution.studies, chosen, notes)
     studies = [_agreed(backend, job, study, serves, chosen, notes) for study, serves in served]
     return Preparation(request, tuple(studies), dict(selection.left_out), tuple(notes))
+
+
+def _few_and_named(job: Job, chosen: Chosen) -> None:
+    """Refuse noised sums over variants that nobody chose, or over so many that noise would leave nothing."""
+    if job.extract is None:
+        raise UsageError(
+            "--privacy dp needs --extract: a list of variants that was made before anybody looked at these data",
+            code="NO_EXTRACT",
+        )
+    if len(chosen.variants) > MOST_NOISED_VARIANTS:
+        raise UsageError(
+            f"{len(chosen.variants):,} variants are too many for noised sums, the limit is {MOST_NOISED_VARIANTS:,}",
+            code="TOO_MANY_VARIANTS",
+            hint="Noise grows with the root of their number. Give --extract a shorter list.",
+        )
 
 
 def _kept_apart(

@@ -73,7 +73,7 @@ def _sinks(backend: Backend, job: Job, preparation: Preparation) -> Sinks:
         if prepared.study.analysis.startswith("gwas/")
     }
     asked = {name: traits[name] for name in job.request.pheno if name in traits}
-    return Sinks(job.place.out, asked, panel_columns(backend.panel))
+    return Sinks(job.place.out, asked, panel_columns(backend.panel), noised=job.request.privacy == "dp")
 
 
 @contextmanager

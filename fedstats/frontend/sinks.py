@@ -50,9 +50,9 @@ class Sink(Protocol):
 class AssociationMemory:
     """Associations of one trait in memory."""
 
-    def __init__(self, trait: str, kind: TraitKind, shared: SharedRows) -> None:
+    def __init__(self, trait: str, kind: TraitKind, shared: SharedRows, *, noised: bool = False) -> None:
         self.trait, self.kind = trait, kind
-        self._assembler = RowAssembler(kind, shared)
+        self._assembler = RowAssembler(kind, shared, noised=noised)
         self._tables: list[pa.Table] = []
 
     def append(self, results: Mapping[str, Values]) -> None:
@@ -75,8 +75,8 @@ class AssociationMemory:
 class AssociationFiles:
     """Associations of one trait in OUT.<trait>.tsv.gz and OUT.<trait>.parquet."""
 
-    def __init__(self, out: Path, trait: str, kind: TraitKind, shared: SharedRows) -> None:
-        self._writer = AssociationWriter(out, trait, kind, shared)
+    def __init__(self, out: Path, trait: str, kind: TraitKind, shared: SharedRows, *, noised: bool = False) -> None:
+        self._writer = AssociationWriter(out, trait, kind, shared, noised=noised)
         self._summary: Summary | None = None
         self._rows = 0
 
@@ -151,10 +151,17 @@ class TableSink:
 
 
 class Sinks:
-    """The tables of a run by name, opened when their first rows come."""
+    """The tables of a run by name, opened when their first rows come; `noised` ones say how much noise they carry."""
 
-    def __init__(self, out: Path | None, traits: Mapping[str, TraitKind], panel: Mapping[str, Values]) -> None:
-        self._out, self._traits, self._panel = out, traits, panel
+    def __init__(
+        self,
+        out: Path | None,
+        traits: Mapping[str, TraitKind],
+        panel: Mapping[str, Values],
+        *,
+        noised: bool = False,
+    ) -> None:
+        self._out, self._traits, self._panel, self._noised = out, traits, panel, noised
         self._shared = shared_rows(panel)
         self.open: dict[str, Sink] = {}
         try:
@@ -185,8 +192,8 @@ class Sinks:
     def _association(self, trait: str) -> Sink:
         kind = self._traits[trait]
         if self._out is None:
-            return AssociationMemory(trait, kind, self._shared)
-        return AssociationFiles(self._out, trait, kind, self._shared)
+            return AssociationMemory(trait, kind, self._shared, noised=self._noised)
+        return AssociationFiles(self._out, trait, kind, self._shared, noised=self._noised)
 
     def _table(self, name: str) -> Sink:
         suffix = f"{name}.tsv.gz"

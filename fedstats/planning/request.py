@@ -7,12 +7,13 @@ from typing import Literal, get_args, get_type_hints
 
 from fedstats.documents import document
 from fedstats.errors import FaultyInput
+from fedstats.planning.noise_rules import noise_faults
 from fedstats.planning.setting_options import SettingOptions
 from fedstats.study import Filters
 
 AnalysisKind = Literal["gwas", "freq", "hardy", "missing"]
 ModelChoice = Literal["auto", "linear", "logistic"]
-Privacy = Literal["masked", "plain"]
+Privacy = Literal["masked", "plain", "paillier", "dp"]
 
 #: Names of projects: short, and nothing that a log or a file name could stumble over.
 PROJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
@@ -66,6 +67,11 @@ class Request:
     pass_variants: int = LARGEST_PASS
     wait_seconds: float = 7200.0
 
+    @property
+    def masked(self) -> bool:
+        """Whether nodes agree on masks: not under plain, and under paillier unless they were switched off."""
+        return self.privacy != "plain" and (self.privacy != "paillier" or self.setting.paillier_masks)
+
 
 def earlier_runs(people_as: str) -> tuple[str, ...]:
     """The runs that `Request.people_as` names."""
@@ -85,6 +91,8 @@ def check_request(request: Request) -> None:
         *_names(request),
         *_gwas_rules(request),
         *_filter_rules(request.filters),
+        *_setting_rules(request),
+        *noise_faults(request),
         *_limits(request),
     ]
     if faults:
@@ -142,6 +150,12 @@ def _filter_rules(filters: Filters) -> list[str]:
     if filters.hwe is not None and filters.hwe_pooled is not None:
         faults.append("--hwe and --hwe-pooled exclude each other; --hwe is stratified by site")
     return faults
+
+
+def _setting_rules(request: Request) -> list[str]:
+    if request.setting.paillier_masks or request.privacy == "paillier":
+        return []
+    return [f"--paillier-masks off means nothing to --privacy {request.privacy}"]
 
 
 def _limits(request: Request) -> list[str]:

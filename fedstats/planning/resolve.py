@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedstats.analysis import NOISED_SUFFIX
 from fedstats.errors import DisclosureRefused, UsageError
 from fedstats.planning.codings import decide, reading
 from fedstats.planning.faults import Fault, raise_faults
+from fedstats.planning.noise_rules import ranges_by_name
 from fedstats.planning.request import Request
 from fedstats.planning.survey import ColumnSurvey, Survey
 from fedstats.planning.terms import Columns, design_faults, expand, lacking, levels_of, protect_sites, terms_of
@@ -140,8 +142,9 @@ class _Design:
 
 def _studies(design: _Design, traits: Sequence[Trait], kinds: Sequence[VariantKind]) -> tuple[Study, ...]:
     request = design.request
+    suffix = NOISED_SUFFIX if request.privacy == "dp" else ""
     if request.analysis != "gwas":
-        return (_study(design, request.analysis, (tuple(traits),), kinds),)
+        return (_study(design, request.analysis + suffix, (tuple(traits),), kinds),)
     by_analysis = {
         "gwas/linear": [trait for trait in traits if trait.kind == "quantitative"],
         "gwas/logistic": [trait for trait in traits if trait.kind == "binary"],
@@ -152,8 +155,14 @@ def _studies(design: _Design, traits: Sequence[Trait], kinds: Sequence[VariantKi
             code="NO_SITE_EFFECTS",
             hint="Run binary traits with --model linear, or without site effects.",
         )
+    if suffix and all(by_analysis.values()):
+        raise UsageError(
+            "binary and quantitative traits in one noised run would spend its budget twice",
+            code="MIXED_TRAITS",
+            hint="Run them apart, each with an --epsilon of its own, or all with --model linear.",
+        )
     return tuple(
-        _study(design, name, _groups(request, chosen), kinds) for name, chosen in by_analysis.items() if chosen
+        _study(design, name + suffix, _groups(request, chosen), kinds) for name, chosen in by_analysis.items() if chosen
     )
 
 
@@ -173,16 +182,46 @@ def _study(design: _Design, analysis: str, groups: Sequence[tuple[Trait, ...]], 
         accounting=True,
     )
     request = design.request
+    noised = request.privacy == "dp"
     return Study(
         analysis=analysis,
-        models=(*models, accounting),
+        # Who lacks what is counted exactly, so not beside noised sums.
+        models=tuple(models) if noised else (*models, accounting),
         nodes=tuple(design.surveys),
         missing=request.missing,
         test=request.test,
         convergence=request.convergence,
         floors=design.floors,
         filters=request.filters,
+        ranges=_ranges(request, models) if noised else {},
     )
+
+
+def _ranges(request: Request, models: Sequence[Model]) -> dict[str, tuple[float, float]]:
+    """Declared ranges of all columns of the models.
+
+    Raises
+    ------
+    UsageError
+        Some column has none.
+    """
+    columns = {column for model in models for column in (*_numbers_of(model), "sex")}
+    found = ranges_by_name(request.setting.ranges, columns)
+    lacking = [name for model in models for name in _numbers_of(model) if name not in found]
+    if lacking:
+        names = ", ".join(map(repr, dict.fromkeys(lacking)))
+        raise UsageError(
+            f"noised sums need the range of every column, and nobody gave that of {names}",
+            code="NO_RANGE",
+            hint=f"Declare it from what is known of the measurement, not from the data: --range {lacking[0]}=LOW:HIGH.",
+        )
+    return found
+
+
+def _numbers_of(model: Model) -> list[str]:
+    """Columns of a model that are read as numbers of any size."""
+    terms = [term.column for term in model.terms if not term.indicator and term.column != "sex"]
+    return [*terms, *(trait.name for trait in model.traits if trait.kind == "quantitative")]
 
 
 def _model(design: _Design, kind: VariantKind, number: int, traits: tuple[Trait, ...]) -> Model:

@@ -38,8 +38,8 @@ class Chunk:
 class RowAssembler:
     """Joins chunks of results to the panel's columns, and sees that they come in its order."""
 
-    def __init__(self, kind: TraitKind, shared: SharedRows) -> None:
-        self._columns = columns_of(kind)
+    def __init__(self, kind: TraitKind, shared: SharedRows, *, noised: bool = False) -> None:
+        self._columns = columns_of(kind, noised=noised)
         self._own: Columns = {name: held for name, held in self._columns.items() if name not in SHARED_COLUMNS}
         self._shared = shared
         self._next = 0  # the first variant of the panel that may come next
@@ -110,13 +110,14 @@ class AssociationWriter:
         kind: TraitKind,
         shared: SharedRows,
         *,
+        noised: bool = False,
         open_file: OpenFile = open_for_writing,
     ) -> None:
         self.trait, self.kind = trait, kind
         self.text_path = Path(f"{prefix}.{trait}.tsv.gz")
         self.parquet_path = Path(f"{prefix}.{trait}.parquet")
-        self._columns, self._shared = columns_of(kind), shared
-        self._assembler = RowAssembler(kind, shared)
+        self._columns, self._shared = columns_of(kind, noised=noised), shared
+        self._assembler = RowAssembler(kind, shared, noised=noised)
         self._cutter: Cutter[Chunk] = Cutter()
         self._builder = SummaryBuilder()
         self._summary: Summary | None = None

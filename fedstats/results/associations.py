@@ -45,13 +45,16 @@ BINARY_COLUMNS: Columns = {
     "CASE_FREQ": Kind.REAL,
     "CTRL_FREQ": Kind.REAL,
 }
+#: Of tables from noised totals: the part of SE that the noise has, as a standard deviation.
+NOISE_COLUMNS: Columns = {"NOISE_SD": Kind.REAL}
 #: Rows of a table that are summarised at a time.
 _SUMMARY_ROWS = 1 << 18
 
 
-def columns_of(kind: TraitKind) -> Columns:
+def columns_of(kind: TraitKind, *, noised: bool = False) -> Columns:
     """Names and kinds of the columns of a trait of this kind, in the order of the file."""
-    return {**COLUMNS, **BINARY_COLUMNS} if kind == "binary" else COLUMNS
+    columns = {**COLUMNS, **BINARY_COLUMNS} if kind == "binary" else COLUMNS
+    return {**columns, **NOISE_COLUMNS} if noised else columns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,13 +99,18 @@ class Associations:
         trait = about["fedstats.trait"] if "fedstats.trait" in about else Path(path).stem
         return cls(trait=trait, kind=kind, table=table.unify_dictionaries(), provenance=dict(provenance or {}))
 
+    @property
+    def noised(self) -> bool:
+        """Whether the totals behind it carried noise."""
+        return "NOISE_SD" in self.table.column_names
+
     def __len__(self) -> int:
         """Number of variants."""
         return int(self.table.num_rows)
 
     def __getitem__(self, column: str) -> npt.NDArray[Any]:
         """A column as a numpy array, shape (variant,)."""
-        kind = columns_of(self.kind)[column]
+        kind = columns_of(self.kind, noised=self.noised)[column]
         values = self.table[column]
         if kind is Kind.COUNT:
             counts: npt.NDArray[np.int64] = values.fill_null(-1).to_numpy()

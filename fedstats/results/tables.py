@@ -30,6 +30,8 @@ AFREQ: Columns = {
     **_of(Kind.COUNT, "OBS_CT"),
     **_STATUS,
 }
+#: The same from noised counts: OBS_CT is about right, NOISE_SD the standard deviation of the noise in ALT_FREQS.
+NOISED_AFREQ: Columns = {**AFREQ, **_of(Kind.REAL, "NOISE_SD")}
 #: Hardy-Weinberg of autosomes; A1 = REF, AX = ALT. MIDP is the mid-p-value; P_STRAT is stratified by site.
 HARDY: Columns = {
     **_VARIANT,
@@ -60,6 +62,7 @@ FALLEN_OUT: Columns = {
 #: Name of the file after OUT, by table.
 SUFFIXES: Mapping[str, Columns] = {
     "afreq.tsv.gz": AFREQ,
+    "noised.afreq.tsv.gz": NOISED_AFREQ,
     "hardy.tsv.gz": HARDY,
     "hardy.x.tsv.gz": HARDY_X,
     "vmiss.tsv.gz": VMISS,

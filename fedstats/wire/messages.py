@@ -146,6 +146,11 @@ class Plan:
     noise: tuple[StepNoise, ...] = ()
 
     @property
+    def masked(self) -> bool:
+        """Whether nodes agree on masks: not under plain, and under paillier unless they were switched off."""
+        return self.privacy != "plain" and (self.privacy != "paillier" or self.request.setting.paillier_masks)
+
+    @property
     def project(self) -> str:
         """Whose budgets a run is charged to: the federation's own unless the request names a project."""
         return self.request.project or self.federation
@@ -179,7 +184,8 @@ class PassOrder:
 
     `scope` is "whole" or the number of a chunk, `call` counts the sums of that scope, `attempt` the tries after an
     abandoned pass; the pass id is derived from them, so that a resumed coordinator finds its passes again.
-    `words` are those of one node's sums, `upload_bytes` what they take once they are concealed.
+    `words` are those of one node's sums, `upload_bytes` what they take once they are concealed. `salt` is random where
+    words are encrypted and not masked, so that the transcript is unknown to the key holder.
     """
 
     run: str
@@ -194,6 +200,7 @@ class PassOrder:
     layout: str
     words: int
     upload_bytes: int
+    salt: str = ""
 
 
 @document

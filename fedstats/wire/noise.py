@@ -14,15 +14,17 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fedstats.additive import Field, Limits, layout, total_words
-from fedstats.analysis import Expected
-from fedstats.arrays import Reals
+from fedstats.analysis import NOISED, Expected
+from fedstats.arrays import Indices, Reals
 from fedstats.errors import ProtocolRefused, UsageError
-from fedstats.planning.setting_options import StepNoise
+from fedstats.planning.setting_options import SettingOptions, StepNoise
 from fedstats.privacy.primitives.discrete_gaussian import LARGEST_SIGMA
 from fedstats.privacy.zcdp import honest_nodes, rho_of, rho_of_shares
 from fedstats.step import Step
+from fedstats.study import Study, chunks
 
 #: Noise must leave totals within their bounds, which leave room for three times the people of the largest study.
 _LARGEST_MULTIPLIER = Limits().people / 4
@@ -57,6 +59,24 @@ def plan_noise(expected: Sequence[Expected], nodes: int, epsilon: float, delta: 
             hint="Ask for fewer variants or traits, or give a larger --epsilon.",
         )
     return tuple(StepNoise(model, step, multiplier) for (model, step), multiplier in found.items())
+
+
+def noise_of(
+    study: Study, options: SettingOptions, kinds: npt.NDArray[np.uint8], variants: Indices, pass_variants: int
+) -> tuple[StepNoise, ...]:
+    """The noise of a study, as its plan is to say it; none for analyses of exact totals.
+
+    Parameters
+    ----------
+    study, options
+        What is computed, and what it may spend.
+    kinds, variants, pass_variants
+        Kind of every variant of the panel, which of them the run touches, and how many of them in a pass.
+    """
+    if study.analysis not in NOISED:
+        return ()
+    expected = NOISED[study.analysis](study, chunks(kinds, variants, pass_variants))
+    return plan_noise(expected, len(study.nodes), options.epsilon, options.delta)
 
 
 def _length(one: Expected) -> float:

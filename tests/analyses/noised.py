@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 
 from fedstats.analysis import NOISED
+from fedstats.arrays import Indices
 from fedstats.dataset import Dataset
 from fedstats.frontend.local_noise import LocalNoise
+from fedstats.genotypes import PackedBlock, pack
 from fedstats.local import LocalSums
 from fedstats.study import Chunk, Study
 from fedstats.wire.noise import plan_noise
@@ -17,6 +20,20 @@ DELTA = 1e-6
 #: Of a trait of variance one and of ages: what somebody would declare without looking at the data.
 RANGES = {"q": (-4.0, 4.0), "x": (-4.0, 4.0)}
 SITES = 3
+
+
+@dataclass(frozen=True)
+class PackedOnce:
+    """Genotypes in memory that are packed once, not for every block."""
+
+    dosages: np.ndarray
+
+    @cached_property
+    def packed(self) -> PackedBlock:
+        return pack(self.dosages.astype(np.int8))
+
+    def block(self, variants: Indices) -> PackedBlock:
+        return replace(self.packed, rows=variants, swap=self.packed.swap[variants])
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Planted:
         return len(self.data.genotypes.dosages)  # type: ignore[attr-defined]  # tests hold them in memory
 
 
+@cache
 def planted(
     people: int, variants: int, causal: int = 0, odds_ratio: float = 1.0, effect: float = 0.0, seed: int = 1
 ) -> Planted:
@@ -47,7 +65,8 @@ def planted(
     x = rng.normal(size=people)
     q = 0.3 * x + effect * dosages[hits].sum(axis=0) + rng.normal(size=people)
     columns = {"q": q, "b": case.astype(float), "x": x}
-    return Planted(dataset(dosages, columns), rng.permutation(people) % SITES, hits)
+    data = replace(dataset(dosages, columns), genotypes=PackedOnce(dosages))
+    return Planted(data, rng.permutation(people) % SITES, hits)
 
 
 def study(trait: str, covariates: Sequence[str] = ("x",), analysis: str = "") -> Study:
