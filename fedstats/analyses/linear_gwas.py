@@ -24,6 +24,8 @@ from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Floors, Model, Study
 
 TEST = "LINEAR"
+#: Variants that are solved at a time: with many traits, the working arrays stay in the processor's cache.
+_SLICE = 2048
 
 
 @analysis("gwas/linear", steps=("columns/", "genotypes/arms", "linear_gwas/"))
@@ -104,16 +106,20 @@ def _fill(
     rows: AssociationRows, design: LinearDesign, totals: VariantTotals, sums: LinearSums, *, called_only: bool
 ) -> None:
     """Solve the regressions of some rows and write what they say."""
-    fit, at = solve(sums), rows.positions(totals.variants)
     units = design.trait_units[:, None] * _allele_units(design.model)
-    rows.columns["BETA"][:, at] = fit.effect * units
-    rows.columns["SE"][:, at] = fit.standard_error * units
-    rows.columns["STAT"][:, at] = fit.statistic
-    rows.columns["LOG10P"][:, at] = log10_p_of_t(fit.statistic, sums.degrees_of_freedom)
-    rows.columns["OBS_CT"][at] = sums.people
-    rows.columns["STATUS"][:, at] = _CODES_OF_FAULTS[fit.status]
+    positions = rows.positions(totals.variants)
+    for first in range(0, len(positions), _SLICE):
+        part = slice(first, first + _SLICE)
+        some, at = sums.part(part), positions[part]
+        fit = solve(some)
+        rows.columns["BETA"][:, at] = fit.effect * units
+        rows.columns["SE"][:, at] = fit.standard_error * units
+        rows.columns["STAT"][:, at] = fit.statistic
+        rows.columns["LOG10P"][:, at] = log10_p_of_t(fit.statistic, some.degrees_of_freedom)
+        rows.columns["STATUS"][:, at] = _CODES_OF_FAULTS[fit.status]
+    rows.columns["OBS_CT"][positions] = sums.people
     full = called_only & (sums.people == totals.called)
-    rows.columns["MISSING"][at] = np.where(full, missing_code("drop"), missing_code("mean"))
+    rows.columns["MISSING"][positions] = np.where(full, missing_code("drop"), missing_code("mean"))
 
 
 def _allele_units(model: Model) -> float:

@@ -55,6 +55,13 @@ class LinearSums:
     spread: Reals
     local: int = 0
 
+    def part(self, variants: slice) -> "LinearSums":
+        """The sums of some variants; what is the same for all of them stays as it is."""
+        count = len(self.people)
+        arrays = {name: values for name, values in vars(self).items() if name != "local"}
+        cut = {name: values[..., variants] if values.shape[-1] == count else values for name, values in arrays.items()}
+        return LinearSums(**cut, local=self.local)
+
 
 @dataclass(frozen=True, eq=False)
 class LinearFit:
