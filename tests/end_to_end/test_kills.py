@@ -118,8 +118,10 @@ def test_the_study_has_passes_of_two_blocks_and_more_chunks_than_are_in_flight(t
         ("before:M", "mid:M", "after:M@2"),
         ("before:C", "after:C@4"),
         ("before:U", "after:U@4"),
+        ("before:K", "after:K@4"),
+        ("before:receipt", "after:receipt@4"),
     ],
-    ids=lambda points: points[0][-1],
+    ids=lambda points: points[0].removeprefix("before:"),
 )
 def test_agent_killed_before_and_after_each_step_and_started_again_changes_no_byte(
     trio: Trio, out: Path, points: tuple[str, ...]
