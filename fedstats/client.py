@@ -22,7 +22,16 @@ from fedstats.coordinator.amending import after_loss
 from fedstats.coordinator.config import FederationSettings, read_federation
 from fedstats.coordinator.describe import describe_one
 from fedstats.coordinator.nodes import Nodes
-from fedstats.coordinator.opening import Desk, OpenLine, open_new, open_resumed, open_without, over_grpc
+from fedstats.coordinator.opening import (
+    Desk,
+    OpenKeyHolder,
+    OpenLine,
+    key_holder_over_grpc,
+    open_new,
+    open_resumed,
+    open_without,
+    over_grpc,
+)
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.run import Emit
 from fedstats.coordinator.session import Session
@@ -120,6 +129,8 @@ class RemoteBackend:
             bytes_received=account.bytes_received,
             versions=account.versions,
             people={node: self._people_at(node) for node in self.nodes},
+            key_holder=account.key_holder,
+            paillier_masks=self.session.request.setting.paillier_masks,
         )
 
     def _people_at(self, node: str) -> int:
@@ -135,13 +146,19 @@ class FederationClient(Analyst):
     ----------
     settings
         As `read_federation` gives them.
-    open_line
-        How nodes are reached; over gRPC unless a test says otherwise.
+    open_line, open_key_holder
+        How nodes and the key holder are reached; over gRPC unless a test says otherwise.
     """
 
-    def __init__(self, settings: FederationSettings, open_line: OpenLine = over_grpc) -> None:
+    def __init__(
+        self,
+        settings: FederationSettings,
+        open_line: OpenLine = over_grpc,
+        open_key_holder: OpenKeyHolder = key_holder_over_grpc,
+    ) -> None:
         self.settings = settings
         self._open_line = open_line
+        self._open_key_holder = open_key_holder
         super().__init__(self._open)
 
     @property
@@ -181,7 +198,7 @@ class FederationClient(Analyst):
     @cached_property
     def _desk(self) -> Desk:
         panel = read_panel(self.settings.panel)
-        return Desk(self.settings, panel, panel.digest(), self._open_line)
+        return Desk(self.settings, panel, panel.digest(), self._open_line, self._open_key_holder)
 
     def _run(self, job: Job, events: Events) -> dict[str, Result]:
         """One run, going on without nodes that were lost for good where that is allowed."""

@@ -35,6 +35,7 @@ from fedstats.config_reading import Reading, is_loopback, load_toml
 from fedstats.errors import ConfigError
 from fedstats.identity.checks import is_hex, key_faults, name_faults, repeated
 from fedstats.identity.roster import Roster, read_roster_into
+from fedstats.privacy.extras import INSTALL_PAILLIER, has_paillier
 from node_agent.policy import Policy, read_policy
 
 THREADS_VARIABLE = "FEDSTATS_THREADS"
@@ -112,7 +113,7 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     datasets = _datasets(reading, table.get("dataset", []))
     threads = _threads(reading, node, environment)
     _node_faults(reading, node)
-    reading.faults += policy_faults
+    reading.faults += policy_faults + _extra_faults(table)
     state = reading.path(node, "state", "[node]")
     if roster is not None:
         reading.faults += _sandbox_faults(roster, str(node.get("name", "")), host, policy, datasets)
@@ -121,6 +122,15 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     # What the roster promises of this node's size binds as its policy does, whichever is more.
     promised = replace(policy, min_people=max(policy.min_people, roster.node(node["name"]).min_people))
     return Settings(node["name"], host, port, state, roster_path, roster, threads, datasets, promised)
+
+
+def _extra_faults(table: Mapping[str, Any]) -> list[str]:
+    """A setting that is named, and that this installation cannot answer under."""
+    policy = table.get("policy", {})
+    named = policy.get("privacy", []) if isinstance(policy, dict) else []
+    if not isinstance(named, list) or "paillier" not in named or has_paillier():
+        return []
+    return [f"[policy] privacy: 'paillier' needs the library gmpy2, which is not installed here: {INSTALL_PAILLIER}"]
 
 
 def _node_faults(reading: Reading, node: Mapping[str, Any]) -> None:

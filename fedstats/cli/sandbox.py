@@ -28,6 +28,11 @@ def create(  # one parameter a flag: this is the command line
     continue_without_me: Annotated[
         str, typer.Option(metavar="NAMES", help="Sites without which a run may go on.")
     ] = "",
+    *,
+    key_holder: Annotated[
+        bool, typer.Option("--key-holder", help="Make a key holder, too, for --privacy paillier.")
+    ] = False,
+    key_bits: Annotated[int, typer.Option(metavar="N", help="Length of the key holder's modulus.")] = 3072,
 ) -> None:
     """Split pooled data into one folder a site, ready to run."""
     from fedstats.cli.output import say
@@ -46,9 +51,12 @@ def create(  # one parameter a flag: this is the command line
         policy="validation" if policy == "validation" else "default",
         swap=tuple(swap.split(",")) if swap else (),
         continue_without_me=tuple(continue_without_me.split(",")) if continue_without_me else (),
+        key_bits=key_bits if key_holder else 0,
     )
     for site in made.sites:
         say(f"{site.name:<12} {site.people:>9,} people   {made.sandbox.nodes[site.name]}")
+    if key_holder:
+        say(f"{'key holder':<12} {key_bits:>9,} bits     {made.sandbox.key_holder}")
     if made.left_out:
         say(f"{made.left_out:,} people have no site and are left out")
     _say_floors(made.broken, policy)
@@ -85,7 +93,7 @@ def up(
     except BaseException:  # whatever it was, no agent stays behind
         processes.stop(sandbox)
         raise
-    for name, address in sandbox.nodes.items():
+    for name, address in sandbox.agents.items():
         say(f"{name:<12} ready at {address}")
     if detach:
         return

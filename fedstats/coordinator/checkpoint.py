@@ -226,6 +226,11 @@ class PassFolder:
         """Where the whole words of a node lie, once they are all there."""
         return self.folder / f"{node}.words"
 
+    @property
+    def opened_file(self) -> Path:
+        """Where the words lie that a key holder opened, once they are all there."""
+        return self.folder / "opened"
+
     def remove(self) -> None:
         """Drop everything of the pass."""
         remove_folder(self.folder)

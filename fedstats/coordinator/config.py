@@ -10,6 +10,8 @@
     [[node]]
     name = "FI"
     address = "127.0.0.1:7401"
+    [key_holder]                      # optional, for --privacy paillier; its card lies beside the roster, too
+    address = "127.0.0.1:7411"
     [coordinator]
     identity = "coordinator.key"      # the TLS leaf lies beside it: coordinator.tls.key, coordinator.tls.crt
     tls_key = "coordinator.tls.key"   # optional
@@ -31,10 +33,12 @@ from fedstats.identity.keys import Identity, Leaf, load_identity, load_leaf
 from fedstats.identity.roster import Roster, read_roster
 from fedstats.transport.pinning import Caller, Peer
 
-_TABLES = ("federation", "variants", "node", "coordinator")
+_TABLES = ("federation", "variants", "node", "coordinator", "key_holder")
+_NEEDED = ("federation", "variants", "node", "coordinator")
 _FEDERATION = ("name", "roster", "dataset")
 _VARIANTS = ("panel", "build")
 _NODE = ("name", "address")
+_KEY_HOLDER = ("address",)
 _COORDINATOR = ("identity", "tls_key", "tls_certificate")
 
 
@@ -48,6 +52,8 @@ class FederationSettings:
         The data set to use, "" where the nodes' catalogues decide.
     addresses
         Address of each node by name, in the order of the roster.
+    key_holder
+        How the key holder is dialled; None where federation.toml names no address of it.
     """
 
     name: str
@@ -60,6 +66,7 @@ class FederationSettings:
     leaf: Leaf = field(repr=False)
     card: Card | None
     cards: Mapping[str, Card]
+    key_holder: Peer | None = None
 
     @property
     def caller(self) -> Caller:
@@ -85,7 +92,7 @@ def read_federation(path: Path) -> FederationSettings:
     """
     table = load_toml(path)
     reading = Reading(path.absolute().parent)
-    reading.faults += key_faults(table, _TABLES, _TABLES, path.name)
+    reading.faults += key_faults(table, _TABLES, _NEEDED, path.name)
     federation = _table(reading, table, "federation", _FEDERATION, ("name", "roster"))
     variants = _table(reading, table, "variants", _VARIANTS, _VARIANTS)
     coordinator = _table(reading, table, "coordinator", _COORDINATOR, ("identity",))
@@ -98,7 +105,26 @@ def read_federation(path: Path) -> FederationSettings:
     if reading.faults or roster is None or panel is None or identity is None or leaf is None:
         raise ConfigError(path.name, reading.faults, code="BAD_CONFIG")
     dataset = reading.text(federation, "dataset", "[federation]")
-    return FederationSettings(federation["name"], roster, dataset, panel, build, addresses, identity, leaf, own, cards)
+    holder = _key_holder(reading, table, roster, cards)
+    if reading.faults:
+        raise ConfigError(path.name, reading.faults, code="BAD_CONFIG")
+    name = federation["name"]
+    return FederationSettings(name, roster, dataset, panel, build, addresses, identity, leaf, own, cards, holder)
+
+
+def _key_holder(reading: Reading, table: Mapping[str, Any], roster: Roster, cards: dict[str, Card]) -> Peer | None:
+    """How the key holder is dialled, None without [key_holder]; its card leaves those of the nodes."""
+    name = roster.content.key_holder_name
+    card = cards.pop(name, None)
+    if "key_holder" not in table:
+        return None
+    found = _table(reading, table, "key_holder", _KEY_HOLDER, _KEY_HOLDER)
+    address = reading.text(found, "address", "[key_holder]")
+    if not name:
+        reading.faults.append("[key_holder]: the roster names no key holder")
+    if address and not _is_address(address):
+        reading.faults.append(f"[key_holder]: address: {address!r} is not a host and a port, as in 127.0.0.1:7411")
+    return Peer(name, address, card, roster.content.key_holder, role="keyholder")
 
 
 def _table(
@@ -182,7 +208,8 @@ def _cards(
         reading.faults.append("[coordinator]: the roster does not permit this identity to ask")
         return {}, None
     found: dict[str, Card] = {}
-    for name in (*(node.name for node in roster.content.nodes), mine):
+    names = [*(node.name for node in roster.content.nodes), mine, roster.content.key_holder_name]
+    for name in filter(None, names):
         path = roster_path.parent / f"{name}.card"
         try:
             if path.is_file():

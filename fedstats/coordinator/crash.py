@@ -11,6 +11,8 @@ before:S  (R M C U)     the step's orders are due; none was sent
 after:S   (R M C U)     its answers are on disk
 before:K, after:K       the same of the claim of a total that steers; its scalars are on disk
 mid:M                   the words of one node are on disk; those of the others may not be
+before:D                under paillier: all uploads are there; the key holder was not asked
+after:D                 what it opened is on disk
 after:total             the total is on disk; no receipt was sent
 after:receipt           the receipts are out
 after:rows              the rows of a chunk are on disk
@@ -32,6 +34,9 @@ POINTS = (
     "after:receipt",
     "after:rows",
 )
+
+#: Points that runs under paillier come to besides.
+POINTS_OF_PAILLIER = ("before:D", "after:D")
 
 
 def crash_points(*, sandbox: bool) -> CrashPoint:

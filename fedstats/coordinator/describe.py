@@ -82,15 +82,23 @@ def _no_dataset(held: Mapping[str, Mapping[str, DatasetEntry]], chosen: str, com
     return UsageError(message, code="NO_DATASET", hint='Write dataset = "..." under [federation] in federation.toml.')
 
 
-def banners(catalogues: Catalogues, privacy: str) -> tuple[str, ...]:
+def banners(catalogues: Catalogues, privacy: str, *, masked: bool = True, key_holder: str = "") -> tuple[str, ...]:
     """What every result must say."""
     said = []
     validating = [node for node, found in catalogues.items() if found.policy.get("preset") == "validation"]
     if validating:
         said.append(f"VALIDATION: {', '.join(validating)} answered public data without floors; not for private data.")
     if privacy == "plain":
-        reasons = "; ".join(f"{node}: {found.policy.get('reason', '')}" for node, found in catalogues.items())
-        said.append(f"PLAIN: the coordinator saw each node's sums. Reasons: {reasons}")
+        said.append(f"PLAIN: the coordinator saw each node's sums. Reasons: {_reasons(catalogues)}")
+    if privacy == "paillier" and not masked:
+        said.append(
+            f"PAILLIER WITHOUT MASKS: the coordinator and key holder {key_holder} together could read each node's "
+            f"sums. Reasons: {_reasons(catalogues)}"
+        )
     if len(catalogues) < 3:
         said.append(f"{len(catalogues)} NODES have no protection from each other.")
     return tuple(said)
+
+
+def _reasons(catalogues: Catalogues) -> str:
+    return "; ".join(f"{node}: {found.policy.get('reason', '')}" for node, found in catalogues.items())

@@ -1,12 +1,13 @@
 """Open a session: a new one, the one that is resumed, or the one after a node was lost."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.describe import describe
+from fedstats.coordinator.key_holder import KeyHolder, check_wanted
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.run import Emit, silent
 from fedstats.coordinator.session import Session
@@ -18,7 +19,9 @@ from fedstats.planning.panel import Panel
 from fedstats.planning.request import Request
 from fedstats.transport.base import Transport
 from fedstats.transport.grpc_transport import GrpcTransport
+from fedstats.transport.key_holder import key_holder_line
 from fedstats.transport.patient import PatientTransport
+from fedstats.transport.pinning import Peer
 from fedstats.transport.traffic import Traffic
 from fedstats.wire.messages import Catalogue
 
@@ -26,11 +29,17 @@ from fedstats.wire.messages import Catalogue
 PLANNING_WAIT_SECONDS = 5.0
 
 OpenLine = Callable[[FederationSettings], Transport]
+OpenKeyHolder = Callable[[FederationSettings, Peer], Transport]
 
 
 def over_grpc(settings: FederationSettings) -> Transport:
     """A line to each node of federation.toml."""
     return GrpcTransport(settings.caller, settings.peers)
+
+
+def key_holder_over_grpc(settings: FederationSettings, peer: Peer) -> Transport:
+    """A line to the key holder of federation.toml."""
+    return key_holder_line(settings.caller, peer)
 
 
 @dataclass(frozen=True)
@@ -39,14 +48,15 @@ class Desk:
 
     Attributes
     ----------
-    open_line
-        How nodes are reached; over gRPC unless a test says otherwise.
+    open_line, open_key_holder
+        How nodes and the key holder are reached; over gRPC unless a test says otherwise.
     """
 
     settings: FederationSettings
     panel: Panel
     panel_digest: str
     open_line: OpenLine = over_grpc
+    open_key_holder: OpenKeyHolder = key_holder_over_grpc
 
 
 @document
@@ -124,17 +134,11 @@ def open_without(
 def _opened(
     desk: Desk, request: Request, root: RunState, state: SessionState, document: SessionDocument, emit: Emit
 ) -> Session:
-    line, traffic = desk.open_line(desk.settings), Traffic()
+    if request.privacy == "paillier":
+        check_wanted(desk.settings)
+    traffic = Traffic()
     identities = {node.name: node.identity for node in desk.settings.roster.content.nodes}
-
-    def tell(node: str, state: str, error: NodeUnreachable | None) -> None:
-        emit("node", {"node": node, "state": state, "message": "" if error is None else error.message})
-
-    def nodes(wait_seconds: float) -> Nodes:
-        patient = PatientTransport(line, wait_seconds, traffic, tell)
-        return Nodes(patient, desk.settings.identity, identities)
-
-    planning, running = nodes(min(request.wait_seconds, PLANNING_WAIT_SECONDS)), nodes(request.wait_seconds)
+    planning, running = _lines(desk, request, desk.open_line(desk.settings), identities, traffic, emit)
     kept = state.documents.document("catalogues")
     if kept is None:
         kept = encode(KeptCatalogues(describe(planning, desk.settings, document.nodes)))
@@ -143,6 +147,7 @@ def _opened(
     state.documents.keep_document("catalogues", kept)
     # Nodes that answered once and are gone later are lost, not unreachable.
     running.transport.known_to_answer(document.nodes)
+    holder = _key_holder(desk, request, traffic, emit)
     catalogues = decode(KeptCatalogues, kept).by_node
     in_order = {name: catalogues[name] for name in document.nodes}
     return Session(
@@ -156,4 +161,42 @@ def _opened(
         planning=planning,
         running=running,
         emit=emit,
+        key_holder=holder,
     )
+
+
+def _lines(
+    desk: Desk,
+    request: Request,
+    line: Transport,
+    identities: Mapping[str, str],
+    traffic: Traffic,
+    emit: Emit,
+) -> tuple[Nodes, Nodes]:
+    """The same line with little patience, for planning, and with all of `--wait`."""
+
+    def tell(node: str, state: str, error: NodeUnreachable | None) -> None:
+        emit("node", {"node": node, "state": state, "message": "" if error is None else error.message})
+
+    def nodes(wait_seconds: float) -> Nodes:
+        patient = PatientTransport(line, wait_seconds, traffic, tell)
+        return Nodes(patient, desk.settings.identity, identities)
+
+    return nodes(min(request.wait_seconds, PLANNING_WAIT_SECONDS)), nodes(request.wait_seconds)
+
+
+def _key_holder(desk: Desk, request: Request, traffic: Traffic, emit: Emit) -> KeyHolder | None:
+    """The key holder of a run under paillier, seen to be there; None under other settings."""
+    peer = desk.settings.key_holder
+    if request.privacy != "paillier" or peer is None:
+        return None
+    line = desk.open_key_holder(desk.settings, peer)
+    planning, running = _lines(desk, request, line, {peer.name: peer.identity}, traffic, emit)
+    holder = KeyHolder(peer.name, desk.settings.roster.content.paillier_modulus, planning, running)
+    try:
+        holder.check(desk.settings)
+    except BaseException:
+        holder.close()
+        raise
+    running.transport.known_to_answer((peer.name,))
+    return holder

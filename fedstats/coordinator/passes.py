@@ -1,4 +1,4 @@
-"""One pass: its steps S R M C U with all nodes in parallel; under plain only S and M.
+"""One pass: its steps S R M C U with all nodes in parallel; where nothing is masked only S and M.
 
 The signed messages of each step are kept before the next one begins, and each node's words lie in a file of their own.
 So a coordinator that starts again goes on at the step at which it ended, and a node that is lost after its upload is
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fedstats.coordinator.checkpoint import PassFolder, Place
+from fedstats.coordinator.encrypted import opened_words
 from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
@@ -43,7 +44,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
     pass_id,
 )
-from fedstats.wire.passes import pass_context, plain_transcript, to_be_certified, upload_bytes
+from fedstats.wire.passes import encrypted_bytes, pass_context, plain_transcript, to_be_certified, upload_bytes
 
 #: What a node answers to any step of a pass that was abandoned there.
 ABANDONED_CODE = "ABANDONED"
@@ -74,13 +75,16 @@ class Opened:
     words
         File of each node's words, by node, in roster order.
     masks
-        What takes the self masks off the sum; None under plain.
+        What takes the self masks off the sum; None where nothing is masked.
+    opened
+        File of the words that the key holder opened; None unless under paillier.
     """
 
     order: PassOrder
     transcript: str
     words: dict[str, Path]
     masks: Masks | None
+    opened: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class _Pass:
     order: PassOrder
     context: PassContext
     folder: PassFolder
-    blob: bytes
+    work: PassWork[Any, Any]
 
     def kept(self, step: str, ask: Callable[[], Messages]) -> Messages:
         """The messages of a step: those that were kept, or else the answers that `ask` brings, kept."""
@@ -146,7 +150,7 @@ def _begun(run: Run, work: PassWork[Any, Any], place: Place) -> _Pass:
     folder = run.checkpoint.pass_folder(place, attempt)
     if to_be_certified(run.plan, order.step):
         folder.mark_steering()
-    return _Pass(run, order, pass_context(run.plan, order), folder, work.blob)
+    return _Pass(run, order, pass_context(run.plan, order), folder, work)
 
 
 def _opened(one: _Pass) -> Opened:
@@ -159,7 +163,10 @@ def _opened(one: _Pass) -> Opened:
         if error.node or error.code not in LOCAL_CODES:
             _give_up(one)
         raise
-    return Opened(one.order, agreed.transcript, words, _unmask(one, agreed) if one.run.masked else None)
+    run, order = one.run, one.order
+    encrypted = run.plan.privacy == "paillier"
+    opened = opened_words(run, order, one.folder, words, one.work.widths) if encrypted else None
+    return Opened(order, agreed.transcript, words, _unmask(one, agreed) if run.masked else None, opened)
 
 
 def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> PassOrder:
@@ -176,8 +183,15 @@ def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> Pa
         asks=work.blob_digest,
         layout=work.layout,
         words=work.words,
-        upload_bytes=upload_bytes(work.words),
+        upload_bytes=_upload_bytes(run, work),
+        salt=run.salt,
     )
+
+
+def _upload_bytes(run: Run, work: PassWork[Any, Any]) -> int:
+    if run.key_holder is None:
+        return upload_bytes(work.words)
+    return encrypted_bytes(run.key_holder.modulus, work.widths)
 
 
 def _agree(one: _Pass) -> _Agreement:
@@ -199,13 +213,13 @@ def _open_at(one: _Pass, node: str) -> Signed:
     if order.attempt:
         earlier = pass_id(order.run, order.scope, order.call, order.attempt - 1)
         run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, ABANDONED), Accepted)
-    is_new = run.nodes.put_unless_there(node, order.run, "asks", one.blob)
+    is_new = run.nodes.put_unless_there(node, order.run, "asks", one.work.blob)
     try:
         return run.nodes.ask_signed(node, "Open", order)
     except ProtocolRefused as refusal:
         if is_new or refusal.code != "NO_BLOB":
             raise
-    run.nodes.put(node, order.run, "asks", one.blob)
+    run.nodes.put(node, order.run, "asks", one.work.blob)
     return run.nodes.ask_signed(node, "Open", order)
 
 

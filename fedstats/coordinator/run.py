@@ -7,6 +7,7 @@ from typing import Any
 
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.crash import CrashPoint, no_crash
+from fedstats.coordinator.key_holder import KeyHolder
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import Aside
 from fedstats.identity.signing import Signed
@@ -42,9 +43,11 @@ class Run:
     Attributes
     ----------
     run_keys
-        Each node's signed channel key, in the order of the run roster; empty under plain.
+        Each node's signed channel key, in the order of the run roster; empty where nothing is masked.
     aside
         Does what no pass waits for: receipts.
+    key_holder, salt
+        Under paillier, who opens products; and what transcripts are salted with where nothing is masked.
     """
 
     plan: Plan
@@ -55,6 +58,8 @@ class Run:
     crash: CrashPoint = no_crash
     progress: Progress = field(default_factory=Progress)
     aside: Aside = field(default_factory=Aside)
+    key_holder: KeyHolder | None = None
+    salt: str = ""
 
     @property
     def roster(self) -> tuple[Member, ...]:
@@ -69,7 +74,7 @@ class Run:
     @property
     def masked(self) -> bool:
         """Whether words are masked."""
-        return self.plan.privacy != "plain"
+        return self.plan.masked
 
     def go_on(self) -> None:
         """Raise Stopped where the run is being stopped."""

@@ -16,6 +16,8 @@ from fedstats.coordinator.amending import amendment
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.crash import crash_points
 from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
+from fedstats.coordinator.encrypted import salt_of
+from fedstats.coordinator.key_holder import KeyHolder
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
@@ -73,6 +75,7 @@ class Account:
     bytes_sent: Mapping[str, int]
     bytes_received: Mapping[str, int]
     lost: tuple[str, ...]
+    key_holder: str = ""
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Session:
     planning: Nodes
     running: Nodes
     emit: Emit
+    key_holder: KeyHolder | None = None
     progress: Progress = field(default_factory=Progress)
     _keys: dict[str, str] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
@@ -126,7 +130,9 @@ class Session:
     @property
     def banners(self) -> tuple[str, ...]:
         """What every result must say."""
-        return (*banners(self.catalogues, self.request.privacy), *self._losses())
+        holder = "" if self.key_holder is None else self.key_holder.name
+        said = banners(self.catalogues, self.request.privacy, masked=self.request.masked, key_holder=holder)
+        return (*said, *self._losses())
 
     def _losses(self) -> tuple[str, ...]:
         lost, left = ", ".join(self.document.lost), ", ".join(self.names)
@@ -203,7 +209,17 @@ class Session:
         plan = plan_of(checkpoint)
         run_keys = begin(self.running, plan, checkpoint)
         crash = crash_points(sandbox=self.settings.roster.content.sandbox)
-        run = Run(plan, self.running, run_keys, checkpoint, self.emit, crash, self.progress)
+        run = Run(
+            plan,
+            self.running,
+            run_keys,
+            checkpoint,
+            self.emit,
+            crash,
+            self.progress,
+            key_holder=self.key_holder,
+            salt=salt_of(plan, checkpoint),
+        )
         self._runs[study.analysis] = run
         return start(run)
 
@@ -220,6 +236,7 @@ class Session:
             bytes_sent=dict(self.traffic.bytes_sent),
             bytes_received=dict(self.traffic.bytes_received),
             lost=self.document.lost,
+            key_holder="" if self.key_holder is None else self.key_holder.name,
         )
 
     def finish(self) -> None:
@@ -229,6 +246,9 @@ class Session:
             with contextlib.suppress(FedstatsError):
                 settle(run)
             finish_everywhere(run)
+            if self.key_holder is not None:
+                with contextlib.suppress(FedstatsError):
+                    self.key_holder.finish(run.plan)
 
     def close(self, *, keeps_state: bool) -> None:
         """End every call; passes that nobody can come back to are abandoned at the nodes."""
@@ -249,3 +269,5 @@ class Session:
                 abandon_unsettled(run)
                 finish_everywhere(run)
         self.running.transport.line.close()
+        if self.key_holder is not None:
+            self.key_holder.close()

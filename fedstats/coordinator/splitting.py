@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from fedstats.additive import Slot, layout, total_words
+from fedstats.additive import Limits, Slot, layout, total_words
 from fedstats.documents import digest
 from fedstats.identity.signing import framed
 from fedstats.planning.request import LARGEST_PASS
+from fedstats.privacy.conceal import Widths
 from fedstats.step import Q, S, Step, to_arrays
 from fedstats.study import Block, Model
 from fedstats.wire.arrays import asks_to_bytes
-from fedstats.wire.passes import CHECK_WORDS, layout_digest
+from fedstats.wire.passes import CHECK_WORDS, layout_digest, word_widths
 
 #: Words of one pass at one node: 64 MiB.
 LARGEST_PASS_WORDS = 1 << 23
@@ -56,6 +57,11 @@ class PassWork(Generic[Q, S]):
     def layout(self) -> str:
         """Digest of schema and lengths."""
         return layout_digest(self.step.release.schema_digest(), [ask.words for ask in self.asks])
+
+    @property
+    def widths(self) -> tuple[Widths, ...]:
+        """Widths of the words of each ask."""
+        return tuple(word_widths(self.step, ask.sizes, Limits()) for ask in self.asks)
 
     @property
     def blob_digest(self) -> str:

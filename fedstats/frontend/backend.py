@@ -56,7 +56,9 @@ class Provenance:
     Attributes
     ----------
     privacy
-        "masked" or "plain"; "local" in one process.
+        "masked", "plain" or "paillier"; "local" in one process.
+    key_holder, paillier_masks
+        Under paillier, who opened the sums, and whether they were masked besides; "" and True otherwise.
     plans
         Digest of each plan by the name of its analysis.
     roster
@@ -67,7 +69,7 @@ class Provenance:
     people
         As each node's catalogue states it, rounded down to 100.
     bytes_sent, bytes_received
-        To and from each node, by name.
+        To and from each node, and the key holder, by name.
     """
 
     privacy: str
@@ -81,6 +83,8 @@ class Provenance:
     bytes_received: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     people: Mapping[str, int] = field(default_factory=dict)
+    key_holder: str = ""
+    paillier_masks: bool = True
 
 
 class Backend(Protocol):

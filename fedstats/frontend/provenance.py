@@ -10,7 +10,7 @@ import fedstats
 from fedstats.analyses.people_accounting import PeopleCounts
 from fedstats.cohort import VALUE_CLASSES
 from fedstats.documents import digest, encode
-from fedstats.frontend.backend import Backend
+from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared
 from fedstats.rows import Note
@@ -76,7 +76,7 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "catalogue": dict(told.people),
         "node_count": len(backend.nodes),
         "threshold": told.threshold,
-        "collusion": collusion(told.threshold, len(backend.nodes), told.privacy),
+        "collusion": collusion(told, len(backend.nodes)),
         **{name: value for name, value in asdict(told).items() if name not in ("nodes", "threshold", "people")},
         "seconds": round(outcome.seconds, 3),
     }
@@ -96,13 +96,16 @@ def _note_record(note: Note) -> dict[str, Any]:  # Any: JSON
     return {"code": note.code, "message": note.message, "warning": note.warning}
 
 
-def collusion(threshold: int, nodes: int, privacy: str) -> str:
+def collusion(told: Provenance, nodes: int) -> str:
     """What the run stands, in words; whoever has all sums but one has that one, too."""
-    if privacy == "local":
+    if told.privacy == "local":
         return "all data were in one process"
-    if privacy == "plain":
+    if told.privacy == "plain":
         return "nothing is masked: the coordinator saw every node's sums"
-    stood = max(0, min(threshold - 1, nodes - 2))
+    if told.privacy == "paillier" and not told.paillier_masks:
+        who = f"the coordinator and key holder {told.key_holder}"
+        return f"{who} must not work together: they would learn every node's sums"
+    stood = max(0, min(told.threshold - 1, nodes - 2))
     if not stood:
         return "the coordinator alone learns no node's sums; a node together with the coordinator does"
     who = "any one node" if stood == 1 else f"any {stood} nodes"

@@ -19,6 +19,7 @@ from fedstats.study import Model, Study
 _PRIVACY = {
     "masked": "The coordinator learnt sums over all sites and nothing of a single site; masks cancel in the sum only.",
     "plain": "Every site's sums were visible to the coordinator; each site's policy allows that, for the reason above.",
+    "paillier": "Sites encrypted their sums; the coordinator learnt sums over all sites and nothing of a single site.",
     "local": "All data were in one process; nothing was protected.",
 }
 FALLEN = {
@@ -57,10 +58,19 @@ def report_content(
 
 def _privacy_sentence(told: Provenance, nodes: int) -> str:
     said = _PRIVACY.get(told.privacy, "")
+    if told.privacy == "paillier":
+        said = f"{said} {_key_holder_sentence(told)}"
     if not told.threshold:
         return said
-    stands = collusion(told.threshold, nodes, told.privacy)
+    stands = collusion(told, nodes)
     return f"{said} {told.threshold} of {nodes} sites open a sum: {stands}."
+
+
+def _key_holder_sentence(told: Provenance) -> str:
+    holder = f"Key holder {told.key_holder} opened their product"
+    if told.paillier_masks:
+        return f"{holder}, which was masked besides: it learnt nothing."
+    return f"{holder} and learnt the sums, too; it must not work together with the coordinator."
 
 
 def _sites(backend: Backend, told: Provenance, outcome: Outcome) -> Table:
@@ -145,7 +155,7 @@ def _provenance(backend: Backend, told: Provenance, outcome: Outcome) -> dict[st
     if told.threshold:
         nodes = len(backend.nodes)
         values["threshold"] = f"{told.threshold} of {nodes} nodes open a pass"
-        values["collusion"] = collusion(told.threshold, nodes, told.privacy)
+        values["collusion"] = collusion(told, nodes)
     values |= {"python": platform.python_version()}
     return {name: str(value) for name, value in values.items() if value}
 

@@ -40,7 +40,7 @@ class Reporter:
         held = {node: told.people.get(node) for node in self.backend.nodes}
         sites = [f"{node} ({people:,} people or more)" if people else node for node, people in held.items()]
         self._line(f"Federation {self.backend.federation_name}: {', '.join(sites)}")
-        self._line(f"Privacy: {told.privacy}; {collusion(told.threshold, len(held), told.privacy)}")
+        self._line(f"Privacy: {told.privacy}; {collusion(told, len(held))}")
         if told.run:
             self._line(f"Run: {told.run}")
         self._line("")

@@ -4,8 +4,8 @@ The key holder opens sums that nobody else can open, and could give others. So e
 
     sum over words i of k_i x_i   modulo a prime p,
 
-with factors k_i and a prime of 59 bits that follow from the transcript of the pass, which the key holder never sees. The
-combinations of all nodes add up to the combination of the totals modulo p. A total that was changed fits with
+with factors k_i and a prime of 59 bits that follow from the transcript of the pass, which the key holder never sees.
+The combinations of all nodes add up to the combination of the totals modulo p. A total that was changed fits with
 probability below 2^-50: few primes of that size divide a change that is made without knowing them, and of the factors
 one in p makes another change vanish.
 

@@ -5,6 +5,14 @@ from importlib.util import find_spec
 from fedstats.errors import UsageError
 
 
+INSTALL_PAILLIER = "pip install 'fedstats[paillier]'"
+
+
+def has_paillier() -> bool:
+    """Whether the extra `paillier` is installed."""
+    return find_spec("gmpy2") is not None
+
+
 def need_paillier() -> None:
     """See that the extra `paillier` is installed.
 
@@ -13,9 +21,9 @@ def need_paillier() -> None:
     UsageError
         MISSING_EXTRA: the library gmpy2 is not there.
     """
-    if find_spec("gmpy2") is None:
+    if not has_paillier():
         raise UsageError(
             "the privacy setting 'paillier' needs the library gmpy2, which is not installed here.",
             code="MISSING_EXTRA",
-            hint="pip install 'fedstats[paillier]'",
+            hint=INSTALL_PAILLIER,
         )

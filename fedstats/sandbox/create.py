@@ -1,12 +1,13 @@
 """Make a sandbox: pooled data split into sites, each with data, keys, policy and a card, under one roster."""
 
 import hashlib
+import json
 import random
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +22,13 @@ from fedstats.sandbox.folder import (
     COORDINATOR,
     FEDERATION_FILE,
     IDENTITY_FILE,
+    KEY_HOLDER,
     LEAF_FILE,
     LEAF_KEY_FILE,
     Sandbox,
     open_sandbox,
 )
+from fedstats.sandbox.key_holder import NODE_POLICY, MadeKeyHolder, make_key_holder
 from fedstats.simulate.plink_files import beside
 from fedstats.simulate.split import SiteFolder, split_by_site
 from fedstats.study import Floors
@@ -37,7 +40,7 @@ PORTS = range(20_000, 32_000)
 
 _DEFAULT_POLICY = """\
 analyses = ["freq", "hardy", "missing", "gwas/linear", "gwas/logistic"]
-privacy = ["masked", "plain"]
+privacy = {privacy}
 allow_drop = true
 allow_site_effects = true
 reason = "a sandbox on one machine"
@@ -69,8 +72,11 @@ def create(
     policy: Policy = "default",
     swap: tuple[str, ...] = (),
     continue_without_me: tuple[str, ...] = (),
+    key_bits: int = 0,
 ) -> Created:
     """Split pooled data into one folder a site and write everything that agents and a coordinator need.
+
+    With `key_bits` there is a key holder, too, whose modulus has so many bits.
 
     Raises
     ------
@@ -87,13 +93,14 @@ def create(
         _check_lingering(continue_without_me, [site.name for site in split.sites])
         shutil.copyfile(beside(bfile, "bim"), folder / "panel.bim")
         loadings = _loadings(covar)
-        ports = _free_ports(len(split.sites))
+        *ports, holder_port = _free_ports(len(split.sites) + 1)
+        holder = make_key_holder(folder, holder_port, key_bits) if key_bits else None
         for site, port in zip(split.sites, ports, strict=True):
-            lingering = site.name in continue_without_me
-            text = _node_toml(site.name, port, build, loadings, policy, lingering=lingering)
+            rules = _rules(policy, lingering=site.name in continue_without_me, key_holder=holder is not None)
+            text = _node_toml(site.name, port, build, loadings, rules, public=policy == "validation")
             (site.folder / "node.toml").write_text(text, encoding="utf-8")
-        _make_identities(folder, split.sites, 1 if policy == "validation" else Floors().min_people)
-        _write_federation(folder, split.sites, ports, build)
+        _make_identities(folder, split.sites, 1 if policy == "validation" else Floors().min_people, holder)
+        _write_federation(folder, split.sites, ports, build, holder_port if holder is not None else 0)
         sandbox = open_sandbox(folder)
         return Created(sandbox, split.sites, split.left_out, tuple(broken_floors(split.sites)))
 
@@ -149,19 +156,30 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _node_toml(name: str, port: int, build: str, loadings: str, policy: Policy, *, lingering: bool) -> str:
-    public = "public = true\n" if policy == "validation" else ""
+def _rules(policy: Policy, *, lingering: bool, key_holder: bool) -> str:
+    """The lines of a node's [policy]."""
+    if policy == "validation":
+        rules = _VALIDATION_POLICY
+    else:
+        settings = ["masked", "plain", *(["paillier"] * key_holder)]
+        rules = _DEFAULT_POLICY.format(privacy=json.dumps(settings)) + NODE_POLICY * key_holder
+    return f"{rules}{'continue_without_me = true' if lingering else ''}"
+
+
+def _node_toml(name: str, port: int, build: str, loadings: str, rules: str, *, public: bool) -> str:
+    marked = "public = true\n" if public else ""
     joint = f'loadings_sha256 = "{loadings}"\n' if loadings else ""
-    rules = _VALIDATION_POLICY if policy == "validation" else _DEFAULT_POLICY
     return (
         f'[node]\nname = "{name}"\nlisten = "127.0.0.1:{port}"\nstate = "state"\nroster = "roster.toml"\n\n'
         f'[[dataset]]\nid = "sandbox"\ngenotypes = "genotypes.bed"\nbuild = "{build}"\n'
-        f'phenotypes = "phenotypes.tsv"\ncovariates = "covariates.tsv"\n{joint}{public}\n'
-        f"[policy]\n{rules}{'continue_without_me = true' if lingering else ''}\n"
+        f'phenotypes = "phenotypes.tsv"\ncovariates = "covariates.tsv"\n{joint}{marked}\n'
+        f"[policy]\n{rules}\n"
     )
 
 
-def _make_identities(folder: Path, sites: tuple[SiteFolder, ...], min_people: int) -> None:
+def _make_identities(
+    folder: Path, sites: tuple[SiteFolder, ...], min_people: int, holder: MadeKeyHolder | None
+) -> None:
     """Keys and cards of everybody, and the roster that everybody signed, where each of them needs it."""
     owner = generate_identity()
     leaf = generate_leaf(COORDINATOR)
@@ -172,11 +190,20 @@ def _make_identities(folder: Path, sites: tuple[SiteFolder, ...], min_people: in
     identities = {site.name: _node_identity(folder, site) for site in sites}
     nodes = tuple(RosterNode(site.name, identities[site.name].public_hex, min_people) for site in sites)
     content = RosterContent("sandbox", nodes, (RosterCoordinator(COORDINATOR, owner.public_hex),), sandbox=True)
-    roster: Roster = sign_roster(content, [*identities.values(), owner])
+    signers, folders = [*identities.values(), owner], [site.folder for site in sites]
+    if holder is not None:
+        content = replace(
+            content,
+            key_holder=holder.identity.public_hex,
+            key_holder_name=KEY_HOLDER,
+            paillier_modulus=holder.modulus,
+        )
+        signers, folders = [*signers, holder.identity], [*folders, holder.folder]
+    roster: Roster = sign_roster(content, signers)
     write_roster(roster, folder / "roster.toml")
-    for site in sites:
-        write_roster(roster, site.folder / "roster.toml")
-        write_card(card, site.folder / f"{COORDINATOR}.card")
+    for own in folders:
+        write_roster(roster, own / "roster.toml")
+        write_card(card, own / f"{COORDINATOR}.card")
 
 
 def _node_identity(folder: Path, site: SiteFolder) -> Identity:
@@ -189,7 +216,9 @@ def _node_identity(folder: Path, site: SiteFolder) -> Identity:
     return identity
 
 
-def _write_federation(folder: Path, sites: tuple[SiteFolder, ...], ports: list[int], build: str) -> None:
+def _write_federation(
+    folder: Path, sites: tuple[SiteFolder, ...], ports: list[int], build: str, holder_port: int
+) -> None:
     lines = [
         '[federation]\nname = "sandbox"\nroster = "roster.toml"\n',
         f'[variants]\npanel = "panel.bim"\nbuild = "{build}"\n',
@@ -197,6 +226,7 @@ def _write_federation(folder: Path, sites: tuple[SiteFolder, ...], ports: list[i
             f'[[node]]\nname = "{site.name}"\naddress = "127.0.0.1:{port}"\n'
             for site, port in zip(sites, ports, strict=True)
         ),
+        *([f'[key_holder]\naddress = "127.0.0.1:{holder_port}"\n'] if holder_port else []),
         f'[coordinator]\nidentity = "{IDENTITY_FILE}"\n',
     ]
     (folder / FEDERATION_FILE).write_text("\n".join(lines), encoding="utf-8")

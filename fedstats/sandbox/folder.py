@@ -14,6 +14,7 @@ IDENTITY_FILE = "coordinator.key"
 LEAF_KEY_FILE = "coordinator.tls.key"
 LEAF_FILE = "coordinator.tls.crt"
 COORDINATOR = "coordinator"
+KEY_HOLDER = "keyholder"
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,19 @@ class Sandbox:
         Where everything lies.
     nodes
         Address of each node by name, in the order of the federation file.
+    key_holder
+        Address of the key holder, "" where there is none.
     """
 
     folder: Path
     nodes: Mapping[str, str]
+    key_holder: str = ""
+
+    @property
+    def agents(self) -> dict[str, str]:
+        """Address of everybody who answers, by name: the nodes, and the key holder after them."""
+        holder = {KEY_HOLDER: self.key_holder} if self.key_holder else {}
+        return {**self.nodes, **holder}
 
     @property
     def federation_file(self) -> Path:
@@ -49,11 +59,11 @@ class Sandbox:
         return CoordinatorLeaf(load_leaf(self.folder / LEAF_KEY_FILE, self.folder / LEAF_FILE))
 
     def node_folder(self, name: str) -> Path:
-        """Folder of one node: its data, keys, policy and state."""
+        """Folder of one node, or of the key holder: its data, keys, policy and state."""
         return self.folder / name
 
     def card(self, name: str) -> Card:
-        """Card of one node."""
+        """Card of one node, or of the key holder."""
         return read_card(self.folder / f"{name}.card")
 
 
@@ -74,4 +84,5 @@ def open_sandbox(folder: Path) -> Sandbox:
             "--site-column NAME",
         )
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Sandbox(folder, {node["name"]: node["address"] for node in table["node"]})
+    nodes = {node["name"]: node["address"] for node in table["node"]}
+    return Sandbox(folder, nodes, table.get("key_holder", {}).get("address", ""))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedstats.errors import Failed, NodeUnreachable, UsageError
-from fedstats.sandbox.folder import Sandbox
+from fedstats.sandbox.folder import KEY_HOLDER, Sandbox
 from fedstats.transport.health import is_serving
 
 #: A cold start compiles kernels for the first time; a warm one takes about a second.
@@ -40,7 +40,7 @@ def start(sandbox: Sandbox, *, environment: Mapping[str, str] | None = None) -> 
 
     The first goes ahead: where no kernel was ever compiled on this machine it compiles them, and the others find them.
     """
-    absent = [name for name in sandbox.nodes if process_of(sandbox, name) is None]
+    absent = [name for name in sandbox.agents if process_of(sandbox, name) is None]
     for names in (absent[:1], absent[1:]):
         for name in names:
             start_one(sandbox, name, environment=environment)
@@ -51,9 +51,10 @@ def start(sandbox: Sandbox, *, environment: Mapping[str, str] | None = None) -> 
 def start_one(sandbox: Sandbox, name: str, *, environment: Mapping[str, str] | None = None) -> None:
     """Start one agent; its output goes to agent.out in its folder."""
     folder = sandbox.node_folder(name)
+    program, config = ("key_holder", "keyholder.toml") if name == KEY_HOLDER else ("node_agent", "node.toml")
     with (folder / "agent.out").open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "node_agent", "serve", "--config", str(folder / "node.toml")],
+            [sys.executable, "-m", program, "serve", "--config", str(folder / config)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -79,7 +80,7 @@ def wait_until_ready(sandbox: Sandbox, names: Iterable[str] | None = None, *, se
         An agent is not ready in time.
     """
     deadline = time.monotonic() + seconds
-    waiting = list(sandbox.nodes if names is None else names)
+    waiting = list(sandbox.agents if names is None else names)
     while waiting:
         waiting = [name for name in waiting if not _is_ready(sandbox, name)]
         if waiting and time.monotonic() > deadline:
@@ -91,7 +92,7 @@ def wait_until_ready(sandbox: Sandbox, names: Iterable[str] | None = None, *, se
 def _is_ready(sandbox: Sandbox, name: str) -> bool:
     if process_of(sandbox, name) is None:
         raise Failed(f"agent {name} ended while starting:\n{_last_lines(sandbox, name)}", code="AGENT_ENDED")
-    return is_serving(sandbox.coordinator, sandbox.card(name), sandbox.nodes[name])
+    return is_serving(sandbox.coordinator, sandbox.card(name), sandbox.agents[name])
 
 
 def _last_lines(sandbox: Sandbox, name: str) -> str:
@@ -102,7 +103,7 @@ def _last_lines(sandbox: Sandbox, name: str) -> str:
 def states(sandbox: Sandbox) -> list[AgentState]:
     """Every agent's state."""
     found = []
-    for name, address in sandbox.nodes.items():
+    for name, address in sandbox.agents.items():
         process = process_of(sandbox, name)
         ready = process is not None and is_serving(sandbox.coordinator, sandbox.card(name), address)
         found.append(AgentState(name, address, process, ready))
@@ -111,7 +112,7 @@ def states(sandbox: Sandbox) -> list[AgentState]:
 
 def stop(sandbox: Sandbox) -> None:
     """Ask every agent to drain and end; after 35 seconds, end it."""
-    processes = [pid for name in sandbox.nodes if (pid := process_of(sandbox, name)) is not None]
+    processes = [pid for name in sandbox.agents if (pid := process_of(sandbox, name)) is not None]
     for pid in processes:
         _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
@@ -120,7 +121,7 @@ def stop(sandbox: Sandbox) -> None:
     for pid in processes:
         if _runs(pid):
             _signal(pid, signal.SIGKILL)
-    for name in sandbox.nodes:
+    for name in sandbox.agents:
         _pid_file(sandbox, name).unlink(missing_ok=True)
 
 
@@ -163,10 +164,10 @@ def _runs(pid: int) -> bool:
     except OSError:
         return False
     # A process id may have been given to somebody else since; a zombie has no command line.
-    return b"node_agent" in command
+    return b"node_agent" in command or b"key_holder" in command
 
 
 def wait(sandbox: Sandbox) -> None:
     """Return when the last agent has ended."""
-    while any(process_of(sandbox, name) is not None for name in sandbox.nodes):
+    while any(process_of(sandbox, name) is not None for name in sandbox.agents):
         time.sleep(0.2)

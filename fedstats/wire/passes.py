@@ -5,12 +5,11 @@ so as masks that do not cancel, never as a wrong sum.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fedstats.additive import Limits, layout, total_words
 from fedstats.analysis import steers
@@ -19,6 +18,7 @@ from fedstats.documents import digest
 from fedstats.fixed_point import CODEC
 from fedstats.identity.roster import threshold
 from fedstats.identity.signing import framed
+from fedstats.privacy.conceal import Widths
 from fedstats.privacy.messages import Member, PassContext, RunContext
 from fedstats.step import STEPS, Step, from_arrays
 from fedstats.study import Block, Model
@@ -79,20 +79,31 @@ def to_be_certified(plan: Plan, step: str) -> bool:
 
 def ask_words(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> tuple[int, ...]:
     """Ring words of each ask in the layout of its pass, check word included."""
-    found = []
-    for variants, arrays in asks:
-        block = None if variants is None else Block(variants)
-        sizes = step.sizes(model, from_arrays(step.parameters, arrays), block)
-        found.append(total_words(layout(step.release, sizes)) + CHECK_WORDS)
-    return tuple(found)
+    return tuple(total_words(layout(step.release, sizes)) + CHECK_WORDS for sizes in _sizes(step, model, asks))
 
 
 def upload_bytes(words: int) -> int:
-    """Bytes that one node uploads in a pass of so many ring words."""
+    """Bytes that one node uploads in a pass of so many ring words, unless they are encrypted."""
     return 8 * words
 
 
-def word_widths(step: Step[Any, Any], sizes: Mapping[str, int], limits: Limits) -> npt.NDArray[np.uint8]:
+def encrypted_bytes(modulus: str, blocks: Iterable[Widths]) -> int:
+    """Bytes that one node uploads in a pass under paillier.
+
+    Parameters
+    ----------
+    modulus
+        The key holder's, as in the roster.
+    blocks
+        Widths of the words of each ask (see `word_widths`).
+    """
+    from fedstats.privacy.paillier import block_bytes, public_key  # needs the extra
+
+    public = public_key(modulus)
+    return sum(block_bytes(public, widths) for widths in blocks)
+
+
+def word_widths(step: Step[Any, Any], sizes: Mapping[str, int], limits: Limits) -> Widths:
     """Bits that hold the total in each word of an ask, sign and check word included, shape (word,).
 
     Counts are bounded by the number of people, which is far below 64 bits; every other word takes all of them.
@@ -104,6 +115,17 @@ def word_widths(step: Step[Any, Any], sizes: Mapping[str, int], limits: Limits) 
             most = ceil(slot.field.bound(limits))
             widths[slot.first_word : slot.first_word + slot.words] = most.bit_length() + 1
     return widths
+
+
+def ask_widths(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> tuple[Widths, ...]:
+    """Widths of the words of each ask of a pass."""
+    return tuple(word_widths(step, sizes, Limits()) for sizes in _sizes(step, model, asks))
+
+
+def _sizes(step: Step[Any, Any], model: Model, asks: Sequence[Ask]) -> Iterator[dict[str, int]]:
+    for variants, arrays in asks:
+        block = None if variants is None else Block(variants)
+        yield step.sizes(model, from_arrays(step.parameters, arrays), block)
 
 
 def layout_digest(schema_digest: str, words: Sequence[int]) -> str:
