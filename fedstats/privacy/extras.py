@@ -4,7 +4,6 @@ from importlib.util import find_spec
 
 from fedstats.errors import UsageError
 
-
 INSTALL_PAILLIER = "pip install 'fedstats[paillier]'"
 
 

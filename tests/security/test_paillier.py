@@ -1,7 +1,11 @@
 """Paillier: the same keys and ciphertexts as phe's, sums of products, fresh obfuscators, what is refused."""
 
 import secrets
+import subprocess
+import sys
+import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import phe
@@ -445,6 +449,34 @@ def test_closed_workers_have_ended() -> None:
 
     assert started
     assert all(process.poll() is not None for process in started)
+
+
+def test_workers_end_when_the_process_that_asks_is_killed() -> None:
+    code = (
+        "import time; from fedstats.privacy.paillier_tasks import Recipe\n"
+        "from fedstats.privacy.paillier_workers import Workers\n"
+        f"workers = Workers(Recipe('encrypt', ({key().public.text!r},)), 1)\n"
+        f"list(workers([bytes({SHORT // 8})]))\n"
+        "print(workers.processes()[0].pid, flush=True); time.sleep(600)\n"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    with asking:
+        assert asking.stdout is not None
+        worker = Path(f"/proc/{int(asking.stdout.readline())}/cmdline")
+        assert b"paillier_workers" in worker.read_bytes()
+        asking.kill()
+    deadline = time.monotonic() + 20
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    assert not _alive(worker)
+
+
+def _alive(command: Path) -> bool:
+    try:
+        return b"paillier_workers" in command.read_bytes()
+    except OSError:
+        return False
 
 
 def test_decryption_of_a_batch_is_decryption_of_each() -> None:
