@@ -6,7 +6,7 @@ solved for them. Two things are counted, for each set of people and all sets tha
 - columns (the intercept, covariates, traits) that were ever multiplied into genotypes, at most
   `parameters_per_person` for each person;
 - numbers that were ever given of one variant, whatever they are made of, at most `numbers_per_person` for each
-  person: rounds of Newton's method bring new numbers of old columns.
+  person of the sum: rounds of Newton's method bring new numbers of old columns.
 
 What was asked before is free: it is the same equation. The limits are those of `tests/attacks/test_inversion.py`.
 """
@@ -67,6 +67,20 @@ def numbers_of(step: Step[Q, S], model: Model, parameters: Q) -> int:
         return 0
     sizes = {**model.sizes, **step.sizes(model, parameters, None), "variant": 1}
     return sum(prod(slot.shape) for slot in layout(step.release, sizes) if "variant" in slot.field.dims)
+
+
+def company(promised: Sequence[int], nodes: int) -> int:
+    """People whom honest nodes add to a sum at least, besides this one's: what hides this node's people among others.
+
+    Parameters
+    ----------
+    promised
+        The smallest number of people that each other node of the run answers for, as the roster has it.
+    nodes
+        All nodes of the run; a third of them may tell their own sums to whoever asks, and be the largest.
+    """
+    honest = nodes - 1 - nodes // 3
+    return sum(sorted(promised)[:honest])
 
 
 def check_columns(spending: Spending, limit: float, project: str, model: Model) -> None:

@@ -17,6 +17,7 @@ from node_agent.budgets import (
     check_columns,
     check_numbers,
     columns_of,
+    company,
     numbers_of,
 )
 from node_agent.cohort_people import Bits, overlap, people_in
@@ -75,7 +76,7 @@ def charge_pass(node: Node, plan: Plan, order: PassOrder, read: ReadAsks, cohort
     if node.policy.validation or not number or node.budgets.is_paid(account, asked):
         return
     rows = _file_rows(node, plan, read)
-    spending = spending_on_numbers(node, account, cohort, rows, number)
+    spending = spending_on_numbers(node, plan, cohort, rows, number)
     limit = node.policy.numbers_per_person
     check_numbers(spending, limit, plan.project, order.step)
     node.budgets.charge_numbers(account, cohort, rows, number)
@@ -83,13 +84,21 @@ def charge_pass(node: Node, plan: Plan, order: PassOrder, read: ReadAsks, cohort
     node.budgets.tell(account, NUMBERS, max(one.share(limit) for one in spending))
 
 
-def spending_on_numbers(node: Node, account: Account, cohort: str, rows: Indices, number: int) -> list[Spending]:
+def others_in_the_sum(node: Node, plan: Plan) -> int:
+    """People of other nodes who are certain to be in every sum of a plan; nobody where sums are not masked."""
+    if not plan.masked:
+        return 0
+    promised = [node.roster.node(name).min_people for name in plan.study.nodes if name != node.name]
+    return company(promised, len(plan.study.nodes))
+
+
+def spending_on_numbers(node: Node, plan: Plan, cohort: str, rows: Indices, number: int) -> list[Spending]:
     """What so many numbers more would make of the budget of some people: of the variants of which most was given."""
-    bits = _bits(node, cohort)
+    bits, account, others = _bits(node, cohort), account_of(plan), others_in_the_sum(node, plan)
     near = _sharing(node, bits, (one for one in node.budgets.cohorts_with_numbers(account) if one != cohort))
     own = node.budgets.numbers(account, cohort, rows) + number
     shared = own + sum((node.budgets.numbers(account, other, rows) for other in near), np.zeros_like(own))
-    people, reach = people_in(bits), people_in(union([bits, *near.values()]))
+    people, reach = people_in(bits) + others, people_in(union([bits, *near.values()])) + others
     most = {int(own.argmax()), int(shared.argmax())}
     return [Spending(int(own[at]), int(shared[at]), people, reach) for at in sorted(most)]
 

@@ -43,7 +43,7 @@ _WHY = {
     "min_mac": "minor alleles of a variant, over all nodes",
     "min_missing": "missing calls for '--missing drop', over all nodes",
     "parameters_per_person": "design columns per person of a model, and of a project's models that share people",
-    "numbers_per_person": "numbers of a variant that a project may ever be given, per person",
+    "numbers_per_person": "numbers of a variant that a project may ever be given, per person of the sum",
     "max_queries": "runs of a project that may ever begin; 0 = no limit",
     "projects": "names that may be charged beside the federation's own",
     "allow_drop": "needs a reason, as every allow_",

@@ -10,6 +10,7 @@ from typing import Any
 
 import fedstats.analyses  # noqa: F401  # registers every analysis
 from fedstats.analysis import ANALYSES as REGISTERED
+from fedstats.analysis import NOISED, NOISED_SUFFIX
 from fedstats.config_reading import value_like
 from fedstats.errors import Refused
 from fedstats.identity.checks import key_faults
@@ -17,8 +18,8 @@ from fedstats.privacy.zcdp import LARGEST_EPSILON
 from fedstats.study import Floors, Study
 from fedstats.wire.messages import Plan
 
-#: Every analysis that this version knows.
-ANALYSES = tuple(REGISTERED)
+#: Every analysis that this version knows; one that is allowed is allowed with noise, too, where `dp` is.
+ANALYSES = tuple(name for name in REGISTERED if name not in NOISED)
 PRIVACY = ("masked", "plain", "paillier", "dp")
 
 #: The least that a real node may set each floor to (decision E4).
@@ -56,7 +57,7 @@ class Policy:
         Most design columns, intercept included, per person of a model; and most columns, traits included, that a
         project may ever have multiplied into genotypes, per person of all models that share people.
     numbers_per_person
-        Most numbers that a project may ever be given of a variant, per person of all models that share people.
+        Most numbers that a project may ever be given of a variant, per person of the sum.
     epsilon
         Most that a project may ever spend on a data set under `dp`, which needs it to be above 0.
     max_queries
@@ -238,7 +239,7 @@ def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> 
     study = plan.study
     if policy.coordinators and coordinator not in policy.coordinators:
         raise refused("coordinators", f"coordinator {coordinator!r} may not ask here")
-    if study.analysis not in policy.analyses:
+    if not allows(policy, study.analysis):
         raise refused("analyses", f"{study.analysis!r} is not among {_listed(policy.analyses)}")
     authorise_privacy(policy, plan)
     if len(study.nodes) < policy.min_nodes:
@@ -252,6 +253,11 @@ def authorise(policy: Policy, plan: Plan, coordinator: str, runs_begun: int) -> 
     if policy.max_queries and runs_begun >= policy.max_queries:
         raise refused("max_queries", f"{policy.max_queries} runs of the project have begun, which is the limit")
     _authorise_floors(policy, study)
+
+
+def allows(policy: Policy, analysis: str) -> bool:
+    """Whether an analysis is allowed, by its name or by that of the one that it does with noise."""
+    return analysis.removesuffix(NOISED_SUFFIX) in policy.analyses
 
 
 def authorise_privacy(policy: Policy, plan: Plan) -> None:

@@ -26,7 +26,7 @@ from fedstats.wire.messages import Plan
 from fedstats.wire.passes import run_context
 from node_agent.budget_records import Account
 from node_agent.budgets import COLUMNS, Spending, check_numbers, columns_of
-from node_agent.charging import account_of, budgets_left, charge_run
+from node_agent.charging import account_of, budgets_left, charge_run, others_in_the_sum
 from node_agent.locks import check_lock, check_pairs
 from node_agent.node import Node
 from node_agent.permitted import domain_of
@@ -283,10 +283,8 @@ def _spent_on_the_way(node: Node, plan: Plan, plan_digest: str, rehearsed: Rehea
     found = []
     for model in plan.study.scanned:
         steps = [one for one in _steps(plan, rehearsed) if one.model == model.id and one.each == "variant"]
-        numbers, people = (
-            sum(one.numbers * one.times for one in steps),
-            node.cohorts.cohort(plan, plan_digest, model).size,
-        )
+        numbers = sum(one.numbers * one.times for one in steps)
+        people = node.cohorts.cohort(plan, plan_digest, model).size + others_in_the_sum(node, plan)
         try:
             limit = node.policy.numbers_per_person
             check_numbers([Spending(numbers, numbers, people, people)], limit, plan.project, f"model {model.id}")

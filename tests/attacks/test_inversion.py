@@ -9,7 +9,7 @@ import pytest
 from fedstats.errors import DisclosureRefused
 from fedstats.study import Model, Term, Trait
 from fedstats.wire.messages import Plan
-from node_agent.budgets import Spending, check_columns, check_numbers, columns_of
+from node_agent.budgets import Spending, check_columns, check_numbers, columns_of, company
 from node_agent.policy import MOST_PER_PERSON, Policy
 from tests.attacks.attacker import attacked, plan_of, refused
 from tests.attacks.inversion import FREQUENCY, accuracy, accuracy_of_indicators
@@ -125,7 +125,7 @@ def test_projects_have_budgets_of_their_own(tmp_path: Path):
 def test_numbers_of_a_variant_are_counted_over_runs_and_refused(tmp_path: Path):
     """Counting takes six numbers of a variant; asked in other pieces it is another sum, so it is charged again."""
     model = Model("a0", "autosome")
-    with attacked(tmp_path, ON_THREE) as driver:  # 30 numbers for 60 people: five times, and then no more
+    with attacked(tmp_path, ON_THREE) as driver:  # 30 numbers for 60 people and one: five times, and then no more
         plan = plan_of(driver, "run-1", (model,))
         driver.begin(plan)
         for call in range(5):
@@ -139,6 +139,13 @@ def test_numbers_of_a_variant_are_counted_over_runs_and_refused(tmp_path: Path):
 
         # Variants that were not asked as often are free still.
         driver.open(*driver.order(plan, [np.arange(20, 30)], call=6))
+
+
+def test_people_of_honest_nodes_hide_those_of_this_one():
+    assert company([100, 100], 3) == 100  # one of the two others may be in league with the coordinator
+    assert company([100] * 14, 15) == 900
+    assert company([100, 900, 100], 4) == 200  # and it may be the largest
+    assert company([100], 2) == 100
 
 
 def test_numbers_within_the_limit_pass_whatever_else_was_spent_on_others():
