@@ -24,7 +24,7 @@ from node_agent.noising import is_noised, noising
 from node_agent.own_words import OwnWords
 from node_agent.pass_orders import ThisPass, read_asks, this_pass
 from node_agent.permitted import permitted_step
-from node_agent.policy import authorise_privacy, refused
+from node_agent.policy import allows, authorise_privacy, refused
 from node_agent.records import signed_from_text
 from node_agent.secret_files import own_words, ready_secret
 from node_agent.spool import Group
@@ -125,7 +125,7 @@ def _protection(node: Node, one: ThisPass, context: PassContext) -> tuple[Concea
 def _authorise(node: Node, one: ThisPass) -> None:
     """What may have changed since the run began: the policy file, and whom these people were answered with."""
     authorise_privacy(node.policy, one.plan)
-    if one.plan.study.analysis not in node.policy.analyses:
+    if not allows(node.policy, one.plan.study.analysis):
         raise refused("analyses", f"{one.plan.study.analysis!r} is not allowed any more")
     model = next(model for model in one.plan.study.models if model.id == one.order.model)
     permitted_step(one.order.step, one.plan.study, model)

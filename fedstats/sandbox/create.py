@@ -41,6 +41,7 @@ PORTS = range(20_000, 32_000)
 _DEFAULT_POLICY = """\
 analyses = ["freq", "hardy", "missing", "gwas/linear", "gwas/logistic"]
 privacy = {privacy}
+epsilon = 10.0
 allow_drop = true
 allow_site_effects = true
 reason = "a sandbox on one machine"
@@ -161,7 +162,7 @@ def _rules(policy: Policy, *, lingering: bool, key_holder: bool) -> str:
     if policy == "validation":
         rules = _VALIDATION_POLICY
     else:
-        settings = ["masked", "plain", *(["paillier"] * key_holder)]
+        settings = ["masked", "plain", "dp", *(["paillier"] * key_holder)]
         rules = _DEFAULT_POLICY.format(privacy=json.dumps(settings)) + NODE_POLICY * key_holder
     return f"{rules}{'continue_without_me = true' if lingering else ''}"
 
