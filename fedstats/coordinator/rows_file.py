@@ -14,14 +14,19 @@ _SHAPE = "shape"
 
 def rows_to_bytes(rows: Rows) -> bytes:
     """All columns in numpy's own format, behind a description of tables and counts of filtered variants."""
-    shape = {
-        "tables": {table: list(columns) for table, columns in rows.tables.items()},
-        "filtered": {name: int(count) for name, count in rows.filtered.items()},
-    }
-    arrays: dict[str, Any] = {_SHAPE: np.frombuffer(json.dumps(shape).encode(), np.uint8)}  # Any: savez takes keywords
-    for t, columns in enumerate(rows.tables.values()):
-        for c, (name, column) in enumerate(columns.items()):
-            arrays[f"{t}.{c}"] = _plain(name, np.asarray(column))
+    arrays: dict[str, Any] = {}  # Any: savez takes keywords
+    places: dict[int, str] = {}
+    tables: dict[str, dict[str, str]] = {}
+    for table, columns in rows.tables.items():
+        tables[table] = {}
+        for name, column in columns.items():
+            # Traits of one model share columns: each array is kept once.
+            place = places.setdefault(id(column), str(len(places)))
+            tables[table][name] = place
+            if place not in arrays:
+                arrays[place] = _plain(name, np.asarray(column))
+    shape = {"tables": tables, "filtered": {name: int(count) for name, count in rows.filtered.items()}}
+    arrays[_SHAPE] = np.frombuffer(json.dumps(shape).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -31,9 +36,9 @@ def rows_from_bytes(body: bytes) -> Rows:
     """The rows that bytes hold."""
     with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
         shape = json.loads(arrays[_SHAPE].tobytes())
+        columns = {place: arrays[place] for place in arrays.files if place != _SHAPE}
         tables = {
-            table: {name: arrays[f"{t}.{c}"] for c, name in enumerate(columns)}
-            for t, (table, columns) in enumerate(shape["tables"].items())
+            table: {name: columns[place] for name, place in places.items()} for table, places in shape["tables"].items()
         }
     return Rows(tables, shape["filtered"])
 

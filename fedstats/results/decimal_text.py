@@ -2,7 +2,7 @@
 
 Every cell equals Python's ``'%.8g' % value``; NaN is ``NA``.  A column is scaled to integers of eight digits,
 whose characters are then laid out by the decimal exponent.  The few values whose rounding the scaling could get
-wrong (close to a tie, or near the ends of the range of doubles) are formatted by Python itself.
+wrong are rounded from the exact product, or, near the ends of the range of doubles, formatted by Python itself.
 
 A cell is three words of eight characters with the tab before it; characters that are NUL are left out in the end:
 tab, sign and '0.000'; digits before the point; the point in the first place, then digits.  In scientific notation:
@@ -54,6 +54,9 @@ _EASY = tuple(int(np.frexp(float(f"1e{k}"))[1]) + _BIAS - 1 for k in (_LOWEST + 
 # the characters that they are; the first word but for the sign; and the point.
 _EXPONENTS = range(_LOWEST, _HIGHEST + 2)
 _FACTORS = np.array([float(f"1e{SIGNIFICANT_DIGITS - 1 - k}") for k in _EXPONENTS])
+#: Where the factor is a power of ten that a double holds exactly.
+_EXACT_FACTOR = np.array([0 <= SIGNIFICANT_DIGITS - 1 - k <= 22 for k in _EXPONENTS])
+_HALVING = 2.0**27 + 1
 _SCIENTIFIC = np.array([k < -4 or k >= SIGNIFICANT_DIGITS for k in _EXPONENTS])
 _WHOLE_DIGITS = np.array([k + 1 if 0 <= k < SIGNIFICANT_DIGITS else 0 for k in _EXPONENTS])
 _WHOLE = _KEEP[_WHOLE_DIGITS]
@@ -177,12 +180,36 @@ def _decimal(size: Reals, binary: Integers) -> tuple[npt.NDArray[np.uint32], Int
     scaled = size * _FACTORS[exponent]
     rounded = np.rint(scaled)
     doubtful = np.abs(scaled - rounded) > 0.5 - _TIE_BAND
+    near = doubtful.nonzero()[0]
+    if len(near):
+        near = near[_EXACT_FACTOR[exponent[near]]]
+        rounded[near] = _rounded_exactly(size[near], _FACTORS[exponent[near]], scaled[near])
+        doubtful[near] = False
     digits = rounded.astype(np.uint32)
     carried = digits >= 10**SIGNIFICANT_DIGITS
     if carried.any():
         digits[carried] = 10 ** (SIGNIFICANT_DIGITS - 1)
         exponent += carried
     return digits, exponent, doubtful
+
+
+def _rounded_exactly(size: Reals, factor: Reals, scaled: Reals) -> Reals:
+    """The product of doubles, rounded half to even as if it were exact; `scaled` is it with the rounding of doubles.
+
+    The error of a product of doubles is itself a double, and made of halves of both numbers (Dekker 1971).
+    """
+    (a, b), (c, d) = _halves(size), _halves(factor)
+    error = ((a * c - scaled) + a * d + b * c) + b * d
+    whole = np.floor(scaled)
+    beyond = (scaled - whole - 0.5) + error
+    return np.asarray(whole + ((beyond > 0) | ((beyond == 0) & (whole % 2 == 1))))
+
+
+def _halves(values: Reals) -> tuple[Reals, Reals]:
+    """Two numbers of 26 bits whose sum is each value (Veltkamp)."""
+    scaled = _HALVING * values
+    high = scaled - (scaled - values)
+    return high, values - high
 
 
 def _lay_out(values: Reals, digits: npt.NDArray[np.uint32], exponent: Integers, cells: Words) -> None:
