@@ -76,7 +76,11 @@ def measure(
     with log.open("wb") as output:
         started = time.perf_counter()
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**_as_installed(), **(environment or {})},
         )
         watch = _Watch(child.pid, members)
         _, status, usage = os.wait4(child.pid, 0)
@@ -95,6 +99,11 @@ def measure(
         *(watch.client.resident, watch.client.anonymous),
         *(watch.agent.resident, watch.agent.anonymous),
     )
+
+
+def _as_installed() -> dict[str, str]:
+    """The environment, but with compiled modules kept, as those of an installed package are."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _last(log: Path) -> str:
