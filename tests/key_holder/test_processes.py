@@ -22,7 +22,9 @@ from fedstats.transport.health import is_serving
 from fedstats.transport.key_holder import key_holder_line
 from fedstats.transport.patient import PatientTransport
 from fedstats.transport.pinning import Caller, Peer
+from fedstats.wire.envelope import PIECE_BYTES
 from fedstats.wire.generated.fedstats.v1 import key_holder_pb2
+from fedstats.wire.key_holder_messages import layout_of
 from key_holder.agent import HANDLERS, STREAMS
 from key_holder.records import check_openings
 from tests.key_holder.line import Line
@@ -78,7 +80,7 @@ def entries_of(vault: Vault) -> list[str]:
 
 
 @pytest.mark.processes
-def test_sums_come_back_through_mutual_tls_in_pieces(tmp_path: Path):
+def test_sums_come_back_through_mutual_tls(tmp_path: Path):
     vault, address = vault_with_port(tmp_path)
     words = words_of_nodes()
     product = product_of(vault.public, words)
@@ -88,6 +90,22 @@ def test_sums_come_back_through_mutual_tls_in_pieces(tmp_path: Path):
 
     np.testing.assert_array_equal(opened, sums(words))
     assert entries_of(vault) == ["ordered", "opened", "finished"]
+
+
+@pytest.mark.processes
+def test_a_product_and_words_of_several_pieces_come_whole(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    words = words_of_nodes()
+    # The same ciphertexts again and again: long, and quickly made.
+    times = 5000
+    product = product_of(vault.public, words) * times
+    due = np.tile(sums(words), times)
+    order = order_for(vault, product, layout=layout_of(BLOCKS * times), words=len(due))
+    assert min(len(product), 8 * len(due)) > PIECE_BYTES
+    with serving(vault, address), dialled(vault, address) as holder:
+        opened = holder.open(order, product)
+
+    np.testing.assert_array_equal(opened, due)
 
 
 @pytest.mark.processes
