@@ -12,6 +12,8 @@ after:S   (R M C U)   its answer is on disk; it was not sent
 before:K  after:K     the same of the order to certify a total that steers what is asked later
 before:receipt        a receipt has arrived, perhaps with such a certificate; nothing about it is on disk
 after:receipt         its answer is on disk; it was not sent, and what it ends was not deleted
+before:noise       under dp, sums are computed; what they cost is not on disk
+after:noise        what they cost is on disk; they were not noised, masked or written
 mid:M              the first block of a pass is on disk; the next is not
 before:ordered     (key holder) a product has arrived and was verified; nothing about it is on disk
 after:ordered      (key holder) product and order are on disk; the answer was not sent, nothing was opened

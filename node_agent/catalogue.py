@@ -21,6 +21,7 @@ from node_agent.answers import opened
 from node_agent.charging import budgets_left
 from node_agent.config import DatasetSettings
 from node_agent.node import Node
+from node_agent.noising import noise_spent
 
 #: Sizes are rounded down to this, so that nobody can be seen to come or go.
 ROUNDING = 100
@@ -42,7 +43,7 @@ def describe(node: Node, signed: Signed) -> Signed:
         protocol=PROTOCOL,
         datasets=tuple(_entry(node, one) for one in node.settings.datasets),
         policy=node.policy.described(),
-        budgets=budgets_left(node),
+        budgets=budgets_left(node) | noise_spent(node),
         certificate_expires=node.keys.leaf.certificate.not_valid_after_utc.isoformat(),
         ledger_head=node.ledger.head,
     )

@@ -14,12 +14,13 @@ from typing import Any
 from fedstats.additive import Limits
 from fedstats.analysis import NOISED
 from fedstats.arrays import Ring
+from fedstats.crash import CrashPoint
 from fedstats.documents import digest
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import framed
 from fedstats.planning.noise_rules import MOST_NOISED_VARIANTS
 from fedstats.privacy.primitives.discrete_gaussian import discrete_gaussian
-from fedstats.privacy.zcdp import rho_of
+from fedstats.privacy.zcdp import epsilon_of, rho_of
 from fedstats.step import Step
 from fedstats.study import Model
 from fedstats.wire.messages import PassOrder, Plan
@@ -31,6 +32,10 @@ from node_agent.noise_ledger import Allowance, NoiseLedger
 from node_agent.policy import Policy, refused
 
 _LABEL = b"fedstats/v1/noise@1"
+
+
+def no_crash(point: str) -> None:
+    """Go on."""
 
 
 def is_noised(plan: Plan) -> bool:
@@ -87,7 +92,7 @@ def planned_rho(plan: Plan) -> float:
 def plan_name(plan: Plan) -> str:
     """What makes two plans one, whenever they are run: all that they say but for when, by what, and how patient."""
     request = replace(plan.request, wait_seconds=0.0)
-    same = replace(plan, run="", created="", versions={}, amends="", lost=(), request=request)
+    same = replace(plan, run="", created="", versions={}, amends="", lost=(), surveys={}, request=request)
     return digest(same)
 
 
@@ -95,6 +100,23 @@ def allowance(node: Node, plan: Plan) -> Allowance:
     """What this node lets the project of a plan spend."""
     people = node.cohorts.dataset(plan.dataset).people
     return Allowance(plan.project, plan.dataset, node.policy.epsilon, people)
+
+
+def noise_spent(node: Node) -> dict[str, str]:
+    """What was spent of epsilon by project and data set, in words for the catalogue; nothing where noise is not allowed.
+
+    Every charge follows from plans, not from data, so that it may be told to the digit.
+    """
+    if not node.policy.epsilon:
+        return {}
+    own = [(node.roster.content.federation, one.id) for one in node.settings.datasets]
+    found = {}
+    for project, dataset in dict.fromkeys([*own, *node.noise.accounts()]):
+        if dataset in node.cohorts.registered:
+            of = Allowance(project, dataset, node.policy.epsilon, node.cohorts.dataset(dataset).people)
+            spent = epsilon_of(node.noise.spent(of), of.delta)
+            found[f"{project}|{dataset}|epsilon"] = f"{spent:.3g} of {of.epsilon:g}"
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,6 +136,7 @@ class Noising:
     model: Model
     question: bytes
     key: bytes = field(repr=False)
+    crash: CrashPoint = no_crash
 
     def __call__(self, number: int, words: Ring, sizes: Mapping[str, int]) -> Ring:
         """Words, shape (word,), of ask `number` with this node's share of the noise; charged first.
@@ -127,7 +150,9 @@ class Noising:
         share = share_of_noise(self.step, sizes, multiplier, len(self.plan.study.nodes))
         content = framed(self.question, str(number).encode(), share.sigma.tobytes(), words.tobytes())
         name = hmac.digest(self.key, framed(b"charge", content), "sha256").hex()
+        self.crash("before:noise")
         self.ledger.charge(self.allowed, plan_name(self.plan), planned_rho(self.plan), name, share.rho)
+        self.crash("after:noise")
         drawn = discrete_gaussian(share.sigma, hmac.digest(self.key, framed(b"draw", content), "sha256"))
         noised: Ring = words + drawn.view(words.dtype)
         return noised
@@ -146,7 +171,7 @@ def noising(node: Node, plan: Plan, order: PassOrder, step: Step[Any, Any], mode
         repr(Limits()).encode(),
     )
     key = hmac.digest(node.cohorts.key, _LABEL, "sha256")
-    return Noising(node.noise, allowance(node, plan), plan, step, model, question, key)
+    return Noising(node.noise, allowance(node, plan), plan, step, model, question, key, node.crash)
 
 
 def fingerprint(registered: RegisteredDataset) -> str:

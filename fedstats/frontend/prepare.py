@@ -13,6 +13,7 @@ from fedstats.planning.panel import select
 from fedstats.planning.people_lists import people_digest
 from fedstats.planning.request import Request, check_request
 from fedstats.planning.resolve import resolve
+from fedstats.planning.setting_options import SettingOptions
 from fedstats.planning.survey import questions_of, strictest
 from fedstats.rows import Note
 from fedstats.study import Study
@@ -51,10 +52,25 @@ def prepare(backend: Backend, job: Job) -> Preparation:
     resolution = resolve(request, kinds_of(backend.panel, chosen.variants), surveys, strictest(surveys))
     notes = [Note("SELECTION", warning, warning=True) for warning in selection.warnings]
     notes += resolution.notes
+    if request.privacy == "dp":
+        notes.append(_said_of_noise(request.setting))
     job = replace(job, request=request)
     served = _kept_apart(backend, job, resolution.studies, chosen, notes)
     studies = [_agreed(backend, job, study, serves, chosen, notes) for study, serves in served]
     return Preparation(request, tuple(studies), dict(selection.left_out), tuple(notes))
+
+
+def _said_of_noise(setting: SettingOptions) -> Note:
+    """What every reader of noised results must know."""
+    return Note(
+        code="NOISED",
+        message=(
+            f"every number carries noise: this run spends epsilon {setting.epsilon:g} at delta {setting.delta:g} of "
+            "what its project may ever spend. SE, P and lambda GC count the noise; NOISE_SD is its part of SE. "
+            "The same question again has the same answer; others cost anew."
+        ),
+        warning=True,
+    )
 
 
 def _few_and_named(job: Job, chosen: Chosen) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fedstats
+from fedstats.analysis import NOISED, NOISED_SUFFIX
 from fedstats.documents import digest
 from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
@@ -14,12 +15,15 @@ from fedstats.frontend.provenance import Outcome, collusion, filter_rows, people
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.results.associations import Associations
 from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
+from fedstats.results.report_parts import Cell
+from fedstats.results.summary import Summary
 from fedstats.study import Model, Study
 
 _PRIVACY = {
     "masked": "The coordinator learnt sums over all sites and nothing of a single site; masks cancel in the sum only.",
     "plain": "Every site's sums were visible to the coordinator; each site's policy allows that, for the reason above.",
     "paillier": "Sites encrypted their sums; the coordinator learnt sums over all sites and nothing of a single site.",
+    "dp": "Every site added noise to its sums; the coordinator learnt noised sums over all sites and nothing exact.",
     "local": "All data were in one process; nothing was protected.",
 }
 FALLEN = {
@@ -125,9 +129,16 @@ def _variants(backend: Backend, outcome: Outcome) -> tuple[tuple[str, int], ...]
 def _trait(name: str, result: Associations, outcome: Outcome, sinks: Sinks) -> TraitReport:
     prepared, model = _model_of(name, outcome.preparation.studies)
     covariates = ", ".join(term.name for term in model.terms) or "no covariates"
-    kind = prepared.study.analysis.removeprefix("gwas/")
+    kind = prepared.study.analysis.removeprefix("gwas/").removesuffix(NOISED_SUFFIX)
     files = tuple(path.name for path in sinks.open[name].paths)
-    return TraitReport(name, f"{kind} model with {covariates}", result.summary, files=files)
+    return TraitReport(name, f"{kind} model with {covariates}", result.summary, _noise_facts(result.summary), files)
+
+
+def _noise_facts(summary: Summary) -> dict[str, Cell]:
+    """How much noise there is, where there is any."""
+    if not summary.noise_share:
+        return {}
+    return {"Noise in the standard error, median": f"{100 * summary.noise_share:.0f} %"}
 
 
 def _model_of(trait: str, studies: tuple[Prepared, ...]) -> tuple[Prepared, Model]:
@@ -161,7 +172,14 @@ def _provenance(backend: Backend, told: Provenance, outcome: Outcome) -> dict[st
 
 
 def _methods(study: Study, nodes: int) -> str:
-    kind = {"gwas/linear": "linear", "gwas/logistic": "logistic"}.get(study.analysis)
+    kind = {"gwas/linear": "linear", "gwas/logistic": "logistic"}.get(study.analysis.removesuffix(NOISED_SUFFIX))
+    if study.analysis in NOISED:
+        tested = f"Variants were tested by score tests of {kind} regression" if kind else "Alleles were counted"
+        return (
+            f"{tested} on sums over {nodes} sites that carry discrete Gaussian noise (differential privacy, accounted "
+            "in zCDP). Traits and covariates were clipped to declared ranges; standard errors and P count the noise. "
+            "The effect allele is ALT."
+        )
     if kind is None:
         return f"Counts were summed over {nodes} sites; no individual data left a site."
     missing = "replaced by the mean dosage over all sites" if study.missing == "mean" else "left out variant by variant"

@@ -26,6 +26,7 @@ from fedstats.results.chart import (
     scale_for,
 )
 from fedstats.results.loci import Locus
+from fedstats.results.quantile_plot import noise_lines
 from fedstats.results.summary import Summary
 from fedstats.results.thinning import Points
 
@@ -83,6 +84,7 @@ def manhattan_chart(summary: Summary, title: str) -> Chart:
         dots=_dots(points, places, scale),
         rules=(*bend, *thresholds),
         names=tuple(_names(summary.top, points, places, scale, ceiling)),
+        note=noise_lines(summary),
     )
 
 

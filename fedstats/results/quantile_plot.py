@@ -80,4 +80,9 @@ def _inflation(summary: Summary) -> tuple[str, ...]:
     lines = [f"λ GC = {summary.lambda_gc:.3f}"]
     if np.isfinite(summary.lambda_1000):
         lines.append(f"λ 1000 = {summary.lambda_1000:.3f}")
-    return (*lines, f"{summary.quantiles.variants:,} variants")
+    return (*lines, f"{summary.quantiles.variants:,} variants", *noise_lines(summary))
+
+
+def noise_lines(summary: Summary) -> tuple[str, ...]:
+    """What a plot of noised results says: nothing where there is no noise."""
+    return (f"noise: {100 * summary.noise_share:.0f} % of SE",) if summary.noise_share else ()

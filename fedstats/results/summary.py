@@ -36,6 +36,7 @@ class Summary:
     """A table of associations as a whole.
 
     `people`, `cases` and `controls` are the largest of any row; cases and controls are 0 for a quantitative trait.
+    `noise_share` is the part of the standard error that is noise in the row in the middle, 0 where totals carried none.
     """
 
     rows: int
@@ -48,6 +49,7 @@ class Summary:
     quantiles: QuantilePoints
     points: Points
     top: tuple[Locus, ...]
+    noise_share: float = 0.0
 
     @property
     def ok_rows(self) -> int:
@@ -86,6 +88,7 @@ class SummaryBuilder:
         self._statistics = OrderStatistics()
         self._points = ManhattanThinner()
         self._loci = TopLoci()
+        self._noise_shares: list[Reals] = []
 
     def add(self, rows: pa.Table) -> None:
         """Add rows with the columns of an association table."""
@@ -97,6 +100,8 @@ class SummaryBuilder:
             return
         for name in self._largest.keys() & set(rows.column_names):
             self._largest[name] = max(self._largest[name], pc.max(usable[name]).as_py() or 0)
+        if "NOISE_SD" in rows.column_names:
+            self._noise_shares.append(usable["NOISE_SD"].to_numpy() / usable["SE"].to_numpy())
         height = usable["LOG10P"].to_numpy()
         self._statistics.add(height[_minor_alleles(usable) >= MINOR_ALLELE_COUNT])
         codes = self._codes(usable["CHROM"])
@@ -117,6 +122,7 @@ class SummaryBuilder:
             quantiles=_quantile_points(self._statistics),
             points=self._points.points(tuple(self._chromosomes.names)),
             top=self._loci.loci(),
+            noise_share=float(np.median(np.concatenate(self._noise_shares))) if self._noise_shares else 0.0,
         )
 
     def _codes(self, chromosomes: pa.ChunkedArray) -> Integers:
