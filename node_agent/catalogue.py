@@ -85,7 +85,7 @@ def answer_survey(node: Node, signed: Signed) -> Signed:
     loadings = settings.loadings_sha256 if settings is not None else ""
     dataset = node.cohorts.unbound(order.dataset)
     found = survey(dataset, order.questions, node.policy.floors(), loadings)
-    answer = node.signed(SurveyAnswer(order.run, node.name, found))
+    answer = node.signed(SurveyAnswer(order.run, node.name, order.dataset, found))
     node.ledger.append("surveyed", {"run": order.run, "dataset": order.dataset})
     return answer
 

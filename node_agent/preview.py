@@ -28,6 +28,7 @@ from node_agent.budget_records import Account
 from node_agent.budgets import COLUMNS, Spending, check_numbers, columns_of
 from node_agent.charging import account_of, budgets_left, charge_run, others_in_the_sum
 from node_agent.locks import check_lock, check_pairs
+from node_agent.lone_columns import check_lone_columns
 from node_agent.node import Node
 from node_agent.permitted import domain_of
 from node_agent.policy import authorise
@@ -250,6 +251,7 @@ def _against_policy(node: Node, plan: Plan) -> Iterator[Refusal]:
     yield from _refusal(lambda: check_run(node.party, run_context(plan)))
     yield from _refusal(lambda: node.cohorts.check_columns(plan))
     yield from _refusal(lambda: node.cohorts.allowed(plan))
+    yield from _refusal(lambda: check_lone_columns(node, plan))
 
 
 def _against_data(node: Node, plan: Plan, plan_digest: str) -> Iterator[Refusal]:

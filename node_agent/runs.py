@@ -16,6 +16,7 @@ from fedstats.wire.passes import members, run_context
 from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
 from node_agent.charging import account_of, charge_run
 from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
+from node_agent.lone_columns import check_lone_columns
 from node_agent.node import Node
 from node_agent.noising import begin_spending, check_budget, check_noise
 from node_agent.passes import give_up
@@ -98,6 +99,7 @@ def _check_data(node: Node, plan: Plan) -> None:
         raise ProtocolRefused(f"the plan is on {plan.build}, this data set on {build}.", code="OTHER_BUILD")
     node.cohorts.check_columns(plan)
     node.cohorts.check_available(plan)
+    check_lone_columns(node, plan)
 
 
 def _check_amendment(node: Node, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fedstats import __version__
 from fedstats.coordinator.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ from fedstats.wire.messages import (
     Plan,
     RunKeysOrder,
     Serving,
+    SignedText,
 )
 from fedstats.wire.passes import run_context
 
@@ -43,6 +44,8 @@ class Proposal:
         The run that this one amends, and who is left out with consent.
     noise
         Under `dp`, how much noise the totals of each step carry.
+    surveys
+        What the nodes signed of their columns.
     """
 
     study: Study
@@ -53,6 +56,7 @@ class Proposal:
     amends: str = ""
     lost: tuple[LostNode, ...] = ()
     noise: tuple[StepNoise, ...] = ()
+    surveys: dict[str, SignedText] = field(default_factory=dict)
 
     @property
     def variants_digest(self) -> str:
@@ -89,6 +93,7 @@ def make_plan(proposal: Proposal, settings: FederationSettings, session: Session
         amends=proposal.amends,
         lost=proposal.lost,
         noise=proposal.noise,
+        surveys={node: proposal.surveys[node] for node in proposal.study.nodes if node in proposal.surveys},
     )
 
 

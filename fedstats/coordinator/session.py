@@ -18,7 +18,7 @@ from fedstats.coordinator.crash import crash_points
 from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
 from fedstats.coordinator.encrypted import salt_of
 from fedstats.coordinator.key_holder import KeyHolder
-from fedstats.coordinator.nodes import Nodes
+from fedstats.coordinator.nodes import Nodes, from_text, to_text
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
 from fedstats.coordinator.receipts import abandon_unsettled, finish_everywhere, settle
@@ -36,7 +36,7 @@ from fedstats.planning.survey import Questions, Serve, Survey
 from fedstats.study import Study
 from fedstats.transport.traffic import Traffic
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
-from fedstats.wire.messages import AvailabilityOrder, SurveyAnswer, SurveyOrder
+from fedstats.wire.messages import AvailabilityOrder, SignedText, SurveyAnswer, SurveyOrder
 from fedstats.wire.noise import noise_of
 
 D = TypeVar("D")
@@ -45,9 +45,9 @@ D = TypeVar("D")
 @document
 @dataclass(frozen=True)
 class KeptSurveys:
-    """Answers of all nodes to the questions of a plan."""
+    """Answers of all nodes to the questions of a plan, as they were signed."""
 
-    by_node: dict[str, SurveyAnswer]
+    by_node: dict[str, SignedText]
 
 
 @document
@@ -104,6 +104,7 @@ class Session:
     progress: Progress = field(default_factory=Progress)
     _keys: dict[str, str] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
+    _surveys: dict[str, SignedText] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         body = self.state.documents.document("traffic")
@@ -147,11 +148,17 @@ class Session:
         body = self.state.documents.document(name)
         if body is None:
             order = SurveyOrder(self.document.session, self.document.roster, self.dataset, questions)
-            found = from_all(self.names, lambda node: self.planning.ask(node, "Survey", order, SurveyAnswer))
+            found = from_all(self.names, lambda node: to_text(self.planning.ask_signed(node, "Survey", order)))
             body = encode(KeptSurveys(found))
+            self._surveyed(found)
             self.state.documents.keep_document(name, body)
-        answers = decode(KeptSurveys, body).by_node
-        return {node: answers[node].survey for node in self.names}
+        self._surveys = decode(KeptSurveys, body).by_node
+        return self._surveyed(self._surveys)
+
+    def _surveyed(self, texts: Mapping[str, SignedText]) -> dict[str, Survey]:
+        """What surveys say, once their signatures are seen to be right."""
+        answers = {node: self.planning.opened(node, from_text(texts[node]), SurveyAnswer) for node in self.names}
+        return {node: answer.survey for node, answer in answers.items()}
 
     def availability(self) -> dict[str, npt.NDArray[np.uint8]]:
         """Per node a code of `fedstats.planning.panel` for every variant of the panel, shape (panel variant,)."""
@@ -189,7 +196,7 @@ class Session:
         amends, lost = amendment(self.before, self.document, study.analysis)
         listed, lists = variants_to_bytes(variants), people_bytes(people)
         noise = noise_of(study, request.setting, self.panel.kinds, variants, request.pass_variants)
-        proposal = Proposal(study, request, self.dataset, listed, lists, amends, lost, noise)
+        proposal = Proposal(study, request, self.dataset, listed, lists, amends, lost, noise, self._surveys)
         checkpoint = self.state.run(proposal.key)
         self._keys[digest(study)] = proposal.key
         found = served(self.planning, checkpoint, study)

@@ -10,7 +10,16 @@ from fedstats.planning.faults import Fault, raise_faults
 from fedstats.planning.noise_rules import ranges_by_name
 from fedstats.planning.request import Request
 from fedstats.planning.survey import ColumnSurvey, Survey
-from fedstats.planning.terms import Columns, design_faults, expand, lacking, levels_of, protect_sites, terms_of
+from fedstats.planning.terms import (
+    Columns,
+    design_faults,
+    expand,
+    lacking,
+    levels_of,
+    protect_sites,
+    protect_trait,
+    terms_of,
+)
 from fedstats.rows import Note
 from fedstats.study import KINDS, Floors, Model, Study, Term, Trait, VariantKind
 
@@ -55,6 +64,9 @@ def resolve(
     traits, trait_faults = _traits(request, surveys)
     raise_faults([*trait_faults, *design_faults(columns, surveys)])
     protect_sites(columns, surveys, floors)
+    for trait in traits:
+        if trait.kind == "quantitative":
+            protect_trait(trait.name, surveys, floors)
     raise_faults([_one_level(name) for name in sorted(columns.categorical) if len(levels_of(name, surveys)) < 2])
     design = _Design(request, columns, surveys, floors)
     notes = [Note("TRAIT_CODING", reading(trait)) for trait in traits]

@@ -161,6 +161,12 @@ def protect_sites(columns: Columns, surveys: Surveys, floors: Floors) -> None:
             _refuse(f"covariate {name!r} varies at fewer than {floors.min_nodes} nodes", "COVARIATE_AT_FEW_NODES")
 
 
+def protect_trait(name: str, surveys: Surveys, floors: Floors) -> None:
+    """See that a quantitative trait does not live at so few nodes that its sums are theirs."""
+    if _nodes_where(surveys, name, "varies") < floors.min_nodes:
+        _refuse(f"trait {name!r} varies at fewer than {floors.min_nodes} nodes", "TRAIT_AT_FEW_NODES")
+
+
 def _protect_levels(name: str, surveys: Surveys, floors: Floors) -> None:
     small = [node for node, survey in surveys.items() if _column(survey, name).small_levels]
     if small:

@@ -74,6 +74,7 @@ class SurveyAnswer:
 
     run: str
     node: str
+    dataset: str
     survey: Survey
 
 
@@ -110,6 +111,17 @@ class BlobStored:
 
 @document
 @dataclass(frozen=True)
+class SignedText:
+    """A signed document inside another: kind and signer as text, body and signature in hexadecimal."""
+
+    kind: str
+    signer: str
+    body: str
+    signature: str
+
+
+@document
+@dataclass(frozen=True)
 class LostNode:
     """A node that is left out of an amended run, with the signed Serving in which it had agreed to that."""
 
@@ -123,7 +135,8 @@ class LostNode:
 class Plan:
     """What a run will do, before any of it is done: the document that nodes accept or refuse.
 
-    `noise` splits what a run under `dp` may spend over its sums; the request says how much that is.
+    `noise` splits what a run under `dp` may spend over its sums; the request says how much that is. `surveys` are what
+    the nodes signed of their columns, by which each of them sees that no column lives at a few of them only.
     """
 
     run: str
@@ -144,6 +157,7 @@ class Plan:
     amends: str = ""
     lost: tuple[LostNode, ...] = ()
     noise: tuple[StepNoise, ...] = ()
+    surveys: dict[str, SignedText] = field(default_factory=dict)
 
     @property
     def masked(self) -> bool:
@@ -212,17 +226,6 @@ class Accepted:
     pass_id: str
     node: str
     state: str
-
-
-@document
-@dataclass(frozen=True)
-class SignedText:
-    """A signed document inside another: kind and signer as text, body and signature in hexadecimal."""
-
-    kind: str
-    signer: str
-    body: str
-    signature: str
 
 
 @document

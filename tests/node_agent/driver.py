@@ -17,6 +17,7 @@ from fedstats.identity.roster import roster_digest
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.planning.panel import Panel, read_panel
 from fedstats.planning.request import Request
+from fedstats.planning.survey import Questions
 from fedstats.privacy.masking_coordinator import self_masks, sum_uploads, transcript_of
 from fedstats.privacy.transcript import without_check_word
 from fedstats.step import STEPS, Nothing, to_arrays
@@ -38,6 +39,7 @@ from fedstats.wire.messages import (
     RunKeysOrder,
     Serving,
     SignedText,
+    SurveyOrder,
     UnmaskOrder,
     pass_id,
 )
@@ -216,7 +218,18 @@ class Driver:
             versions={},
             nodes={name: self.federation.site(name).identity.public_hex for name in self.names},
         )
-        return replace(made, **changes)  # type: ignore[arg-type]  # fields of Plan
+        made = replace(made, **changes)  # type: ignore[arg-type]  # fields of Plan
+        return made if made.surveys else replace(made, surveys=self.surveys(made))
+
+    def surveys(self, plan: Plan) -> dict[str, SignedText]:
+        """What every node signs of the columns of a plan; nothing where it has none."""
+        terms = {term.column: term for model in plan.study.scanned for term in model.terms}
+        traits = dict.fromkeys(trait.name for model in plan.study.scanned for trait in model.traits)
+        if not terms and not traits:
+            return {}
+        categorical = tuple(name for name, term in terms.items() if term.level)
+        order = SurveyOrder(plan.run, plan.roster, plan.dataset, Questions(tuple(traits), tuple(terms), categorical))
+        return texts({name: line.call("Survey", order) for name, line in self.lines.items()})
 
     def put_blobs(self, plan: Plan) -> None:
         for line in self.lines.values():

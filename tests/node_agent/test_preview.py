@@ -99,9 +99,10 @@ def test_looking_changes_nothing_at_the_node(federation: Federation):
     ledger = federation.site("FI").folder / "state" / "ledger.sqlite"
     with driven_locally(federation) as driver:
         driver.begin(linear(driver))
+        other = linear(driver, run="run-9")
         agent = driver.lines["FI"].agent
         before = agent.node.ledger.head, agent.node.ledger.rows("SELECT count(*) FROM budget_columns")
-        looked_at(federation, linear(driver, run="run-9"))
+        looked_at(federation, other)
         after = agent.node.ledger.head, agent.node.ledger.rows("SELECT count(*) FROM budget_columns")
 
     assert after == before
