@@ -32,8 +32,8 @@ def privacy(
     out: Out = Path("privacy"),
     settings: Settings = "",
     nodes: Nodes = "3,8,15",
-    people: People = 3_000,
-    variants: Variants = 2_000,
+    people: People = 6_000,
+    variants: Variants = 1_000,
     repeats: Repeats = 1,
     seed: Seed = 1,
 ) -> None:

@@ -27,9 +27,13 @@ def cpu_seconds(process: int) -> float:
 
 
 def session_members(leader: int) -> list[int]:
-    """Processes of the session that a process leads, itself among them."""
+    """Processes of the session that a process leads, itself among them, and all that these started."""
     numbers = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [number for number in numbers if (fields := _fields(number)) and int(fields[3]) == leader]
+    known = {number: fields for number in numbers if (fields := _fields(number))}
+    members = {number for number, fields in known.items() if int(fields[3]) == leader}
+    while more := {number for number, fields in known.items() if int(fields[1]) in members} - members:
+        members |= more
+    return sorted(members)
 
 
 def memory_now(process: int) -> Memory:

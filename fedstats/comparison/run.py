@@ -24,7 +24,8 @@ from fedstats.comparison.study import COVARIATES, RANGES, TRAIT, Study, make_stu
 from fedstats.comparison.truth import Truth
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
-from fedstats.sandbox.folder import Sandbox
+from fedstats.sandbox.folder import KEY_HOLDER, Sandbox
+from fedstats.sandbox.key_holder import DEFAULT_BITS
 
 Say = Callable[[str], None]
 
@@ -39,8 +40,8 @@ class Order:
     folder: Path
     choices: tuple[Choice, ...]
     nodes: tuple[int, ...]
-    people: int = 3_000
-    variants: int = 2_000
+    people: int = 6_000
+    variants: int = 1_000
     repeats: int = 1
     seed: int = 1
 
@@ -78,6 +79,7 @@ def _agents(order: Order, study: Study, nodes: int) -> Iterator[Sandbox]:
         covar=study.files.covariates,
         site_column=site_column(nodes),
         policy="validation",
+        key_bits=DEFAULT_BITS if any(choice.key_holder for choice in order.choices) else 0,
     ).sandbox
     try:
         processes.start(made)
@@ -133,10 +135,10 @@ def _run(order: Order, truth: Truth, made: Sandbox, choice: Choice, number: int)
     command = [
         *(sys.executable, "-m", "fedstats.cli.main", "gwas", "--federation", str(made.federation_file)),
         *("--pheno", TRAIT, "--covar", ",".join(COVARIATES), "--out", str(out), *choice.flags),
-        *(_flags_of_noise(truth, order) if np.isfinite(choice.epsilon) else ()),
+        *(_flags_of_noise(truth, order, out.name) if np.isfinite(choice.epsilon) else ()),
     ]
     leaders = [pid for name in made.nodes if (pid := processes.process_of(made, name)) is not None]
-    holder: int | None = None
+    holder = processes.process_of(made, KEY_HOLDER)
     before = _cpu(holder)
     costs = measure(command, out.with_name(f"{out.name}.said"), agents=leaders)
     return _Run(
@@ -151,9 +153,9 @@ def _cpu(leader: int | None) -> float:
     return 0.0 if leader is None else sum(map(cpu_seconds, session_members(leader)))
 
 
-def _flags_of_noise(truth: Truth, order: Order) -> list[str]:
-    """What `dp` must be told beforehand: ranges, and which variants."""
+def _flags_of_noise(truth: Truth, order: Order, project: str) -> list[str]:
+    """What `dp` must be told beforehand: ranges, which variants, and a project of its own, whose budget is whole."""
     chosen = order.folder / "variants.txt"
     chosen.write_text("\n".join(truth.panel["ID"].to_list()) + "\n")
     ranges = [f"{name}={low:g}:{high:g}" for name, (low, high) in RANGES.items()]
-    return ["--extract", str(chosen), *(word for one in ranges for word in ("--range", one))]
+    return ["--project", project, "--extract", str(chosen), *(word for one in ranges for word in ("--range", one))]

@@ -6,7 +6,9 @@ setting's own code under fresh keys, and read back as if nothing had been done t
 
 import secrets
 from collections.abc import Callable
+from functools import cache
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from fedstats.privacy.plain import Plain
 from fedstats.privacy.primitives.stream import Stream
 from fedstats.wire.passes import CHECK_WORDS, word_widths
 
+if TYPE_CHECKING:
+    from fedstats.privacy.primitives.paillier import PublicKey
+
 _KEY_BYTES = 32
 
 Frequencies = Reals
@@ -31,8 +36,26 @@ def _masks() -> Conceal:
     return Masks((Stream(secrets.token_bytes(_KEY_BYTES), 1), Stream(secrets.token_bytes(_KEY_BYTES), -1)))
 
 
+def _ciphertexts() -> Conceal:
+    """Ciphertexts without masks inside, under a key of this process: the weaker of both forms."""
+    from fedstats.privacy.paillier import Paillier
+    from fedstats.privacy.paillier_tasks import encryption
+    from fedstats.privacy.paillier_workers import InProcess
+
+    public = _public_key()
+    return Paillier(public, InProcess(encryption(public)), secrets.token_hex(_KEY_BYTES), None)
+
+
+@cache
+def _public_key() -> "PublicKey":
+    """Every encryption is random by itself: one key does for all."""
+    from fedstats.privacy.primitives.paillier import generate
+
+    return generate().public
+
+
 #: Makes each kind of protection, with new keys.
-CONCEALED: dict[str, Callable[[], Conceal]] = {"plain": Plain, "masked": _masks}
+CONCEALED: dict[str, Callable[[], Conceal]] = {"plain": Plain, "masked": _masks, "paillier": _ciphertexts}
 
 
 def seen_in_upload(dosage: Reals, seen: str) -> Frequencies:
