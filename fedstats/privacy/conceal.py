@@ -6,6 +6,7 @@ Who learns what
 setting    the coordinator           another node        coordinator and c nodes    the network
 =========  ========================  ==================  =========================  ====================================
 plain      each node's sums          totals sent down    each node's sums           nothing (mutual TLS)
+dp         noised totals             totals sent down    noised total of the others nothing (mutual TLS, and masks)
 masked     the total of all nodes    totals sent down    the total of the others    nothing (mutual TLS, and masks)
 paillier   the total of all nodes    totals sent down    the total of the others    nothing (mutual TLS, and encryption)
 =========  ========================  ==================  =========================  ====================================
@@ -13,7 +14,8 @@ paillier   the total of all nodes    totals sent down    the total of the others
 Assumes
 -------
 plain: that every institution trusts the coordinator with its sums; each must opt in with a reason.
-masked: see `masking`. paillier: see `paillier`, also for what it is without masks.
+masked: see `masking`. dp: as masked, with noise of each node's own within the masks; of colluding nodes' noise nothing
+is counted (see `zcdp`). paillier: see `paillier`, also for what it is without masks.
 
 Fails if
 --------

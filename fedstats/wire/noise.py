@@ -8,7 +8,7 @@ The plan's split: a sum gets a part of the budget in proportion to the Euclidean
 it, which makes the sum of all noise variances, each against one person's part, least.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any
@@ -46,19 +46,23 @@ def plan_noise(expected: Sequence[Expected], nodes: int, epsilon: float, delta: 
     whole = sum(lengths.values())
     # rho_i = times * length^2 / (2 multiplier^2), and rho_i : budget = (times * length) : whole.
     found = {key: sqrt(_largest_length(expected, key) * whole / (2 * budget)) for key in lengths}
+    _refuse_drowning(found.values(), epsilon)
     for _ in range(4):
         cost = sum(
             one.times * release_rho(one.step, one.sizes, found[one.model.id, one.step.name], nodes) for one in expected
         )
         # Shares of few units cost a little more than one source of noise would.
         found = {key: multiplier * sqrt(max(1.0, cost / budget)) * (1 + 1e-12) for key, multiplier in found.items()}
-    if any(multiplier > _LARGEST_MULTIPLIER for multiplier in found.values()):
+    return tuple(StepNoise(model, step, multiplier) for (model, step), multiplier in found.items())
+
+
+def _refuse_drowning(multipliers: Iterable[float], epsilon: float) -> None:
+    if any(multiplier > _LARGEST_MULTIPLIER for multiplier in multipliers):
         raise UsageError(
             f"epsilon {epsilon:g} is so little for so many sums that noise would drown any study",
             code="TOO_NOISY",
             hint="Ask for fewer variants or traits, or give a larger --epsilon.",
         )
-    return tuple(StepNoise(model, step, multiplier) for (model, step), multiplier in found.items())
 
 
 def noise_of(
