@@ -103,7 +103,7 @@ def allowance(node: Node, plan: Plan) -> Allowance:
 
 
 def noise_spent(node: Node) -> dict[str, str]:
-    """What was spent of epsilon by project and data set, in words for the catalogue; nothing where noise is not allowed.
+    """What was spent of epsilon by project and data set, in words for the catalogue; nothing where noise is off.
 
     Every charge follows from plans, not from data, so that it may be told to the digit.
     """

@@ -1,7 +1,6 @@
 """Agents that are killed around the charge of a noised run: what was spent is kept, and never spent twice."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
