@@ -161,7 +161,10 @@ def preview(
     config: ConfigOption = Path("node.toml"),
     json: Annotated[bool, typer.Option("--json", help="One JSON object a plan and line.")] = False,
 ) -> None:
-    """Show every number that a study would send; without PLAN, list the plans proposed here."""
+    """Show every number that a study would send.
+
+    Without PLAN, list the plans that were proposed to this node.
+    """
     from node_agent.config import read_settings
     from node_agent.looking import looking
     from node_agent.plans import plan_named

@@ -21,7 +21,7 @@ from fedstats.step import Step, from_arrays
 from fedstats.study import Block, Floors, Model
 from fedstats.wire.contribution import Contribution
 from fedstats.wire.passes import word_widths
-from node_agent.disclosure import review
+from node_agent.disclosure import Ask, review
 
 Load = Callable[[], tuple[Dataset, Cohort]]
 Record = Callable[[int, bytes], None]
@@ -50,8 +50,8 @@ class Job:
         Raises Refused where policy, plan or lock do not allow this pass.
     load
         The data set and the cohort of the model.
-    step, model, floors
-        What runs, on whom, above which floors (this node's own).
+    step, model, floors, nodes
+        What runs, on whom, above which floors (this node's own), in a sum over how many nodes.
     asks
         For each block the panel indices, or None, and the parameters by name.
     first_words
@@ -69,6 +69,7 @@ class Job:
     step: Step[Any, Any]
     model: Model
     floors: Floors
+    nodes: int
     asks: tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
     first_words: tuple[int, ...]
     conceal: Conceal
@@ -110,7 +111,7 @@ def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contr
     at_hand = cohort if variants is None else with_block(cohort, dataset, variants)
     found = job.step(at_hand, parameters)
     # 4 Review
-    review(found, cohort, job.model, job.floors)
+    review(found, cohort, job.model, job.floors, Ask(job.nodes, parameters, job.noise is not not_noised))
     # 5 Protect: integers modulo 2^64, noise that is charged first, a check word, masks
     sizes, limits, first_word = job.step.sizes(job.model, parameters, block), Limits(), job.first_words[number]
     words = job.noise(number, encode(found, sizes, limits), sizes)

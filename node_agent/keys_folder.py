@@ -6,6 +6,7 @@ from fedstats.identity.card import Card, write_card
 from fedstats.identity.custodian import Custodian
 from fedstats.identity.party_keys import make_keys, own_card
 from node_agent.policy import ANALYSES, Policy
+from node_agent.policy_table import WHY
 
 CUSTODIAN = Custodian(role="node", config="node.toml", init="fedstats-node init")
 
@@ -35,27 +36,6 @@ covariates = "covariates.tsv"
 {defaults}
 """
 
-_WHY = {
-    "min_people": "people of a model, at this node",
-    "min_arm": "cases, and controls, at this node",
-    "min_level": "people of a level of a category, at this node",
-    "min_nodes": "nodes of a run",
-    "min_mac": "minor alleles of a variant, over all nodes",
-    "min_missing": "missing calls for '--missing drop', over all nodes",
-    "parameters_per_person": "design columns per person of a model, and of a project's models that share people",
-    "numbers_per_person": "numbers of a variant that a project may ever be given, per person of the sum",
-    "max_queries": "runs of a project that may ever begin; 0 = no limit",
-    "projects": "names that may be charged beside the federation's own",
-    "allow_drop": "needs a reason, as every allow_",
-    "allow_two_nodes": "two nodes have no protection from each other",
-    "allow_site_effects": "site effects, eliminated here",
-    "allow_unmasked_paillier": "--paillier-masks off: coordinator and key holder together could read this node's sums",
-    "continue_without_me": "whether a run may go on if this node is lost; the difference shows its sums",
-    "approval": "plans that this policy allows are accepted",
-    "coordinators": "names in the roster; none named = all of them",
-    "reason": "why plain or an allow_ is set; printed in results",
-}
-
 
 def init(folder: Path, name: str) -> list[Path]:
     """Make identity and TLS leaf of a node where they stay, and a node.toml to fill in; returns what was made."""
@@ -72,7 +52,7 @@ def init(folder: Path, name: str) -> list[Path]:
 def _defaults() -> str:
     default = Policy()
     lines = []
-    for key, why in _WHY.items():
+    for key, why in WHY.items():
         value = getattr(default, key)
         text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
         text = "[]" if isinstance(value, tuple) else text

@@ -102,6 +102,7 @@ def _job(node: Node, one: ThisPass) -> Job:
         step=read.step,
         model=read.model,
         floors=node.policy.floors(),
+        nodes=len(plan.study.nodes),
         asks=read.asks,
         first_words=tuple(accumulate(read.words[:-1], initial=0)),
         conceal=conceal,

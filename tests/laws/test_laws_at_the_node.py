@@ -3,6 +3,7 @@
 Both run on every registered step by themselves, as the laws of arithmetic do.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import fedstats.analyses  # noqa: F401  # fills the table of steps
+from fedstats.arrays import Ring
 from fedstats.cohort import Cohort
 from fedstats.dataset import Dataset
 from fedstats.errors import DisclosureRefused
@@ -26,7 +28,7 @@ from fedstats.privacy.transcript import check_total
 from fedstats.step import STEPS, to_arrays
 from fedstats.study import Floors
 from fedstats.wire.passes import word_widths
-from node_agent.egress import Job, release
+from node_agent.egress import Job, not_noised, release
 from tests.laws.examples import example
 from tests.laws.laws import LIMITS, Example
 from tests.security.driver import context_of, federation_of, plain_total, play_pass
@@ -117,12 +119,19 @@ def job_of(found: Example, cohort: Cohort) -> Job:
         step=found.step,
         model=found.model,
         floors=Floors(min_people=60, min_arm=1, min_level=1, min_mac=1, min_carrier_nodes=1, parameters_per_person=1.0),
+        nodes=3,
         asks=((variants, to_arrays(found.parameters)),),
         first_words=(0,),
         conceal=Plain(),
         transcript="ab" * 32,
         node_index=0,
+        noise=_without_noise if found.step.name.startswith("noised_") else not_noised,
     )
+
+
+def _without_noise(number: int, words: Ring, sizes: Mapping[str, int]) -> Ring:
+    """Sums that only ever leave with noise, told from those that leave as they are; here there is none."""
+    return words
 
 
 def released(job: Job, recorded: list[bytes]) -> None:

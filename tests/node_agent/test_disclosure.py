@@ -6,12 +6,13 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from fedstats.additive import Additive, Count
-from fedstats.arrays import Counts
+from fedstats.additive import Additive, Count, Sum
+from fedstats.arrays import Counts, Indices, Reals
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused
+from fedstats.step import Along, Nothing
 from fedstats.study import Floors, Model, Term, Trait
-from node_agent.disclosure import review
+from node_agent.disclosure import Ask, review
 
 FLOORS = Floors()
 BINARY = Model(
@@ -40,6 +41,22 @@ def cohort_of(people: int, cases: int, smokers: int, others: int = 0) -> Cohort:
     traits = (rank < cases).astype(float)[:, None]
     everyone = Cohort(np.ones(n, np.bool_), covariates, traits, np.zeros((n, 0)), np.zeros(n, np.bool_))
     return everyone.restrict(rank < people)
+
+
+@dataclass(frozen=True)
+class GenotypesByTrait(Additive):
+    counts: Annotated[Counts, Count("variant", "trait")]
+
+
+@dataclass(frozen=True)
+class Scores(Additive):
+    score: Annotated[Reals, Sum("variant", bound=lambda limits: 1.0 * limits.people)]
+
+
+@dataclass(frozen=True)
+class Admitted:
+    minor_count: Annotated[Indices, Along("variant")]
+    carrier_nodes: Annotated[Indices, Along("variant")]
 
 
 RELEASE = People(np.array([1]))
@@ -92,3 +109,43 @@ def test_counting_who_lacks_what_needs_people_only():
 def test_a_row_for_each_person_is_never_released():
     with pytest.raises(DisclosureRefused, match="dimension of people"):
         review(Rows(np.ones(100, np.int64)), cohort_of(100, 40, 40), BINARY, FLOORS)
+
+
+SCORES, BY_TRAIT = Scores(np.zeros(2)), GenotypesByTrait(np.zeros((2, 1), np.int64))
+
+
+def admitted(minor: int = 20, nodes: int = 2) -> Admitted:
+    return Admitted(np.array([100, minor]), np.array([3, nodes]))
+
+
+@pytest.mark.parametrize("release", [SCORES, BY_TRAIT])
+@pytest.mark.parametrize(
+    ("parameters", "rule"),
+    [
+        (admitted(minor=19), "min_mac"),
+        (admitted(nodes=1), "min_carrier_nodes"),
+        (Nothing(), "min_mac"),  # a step that forgets to ask for counts
+    ],
+)
+def test_what_tells_more_than_genotype_counts_needs_carriers(release: Additive, parameters: object, rule: str):
+    with pytest.raises(DisclosureRefused, match=f"policy rule {rule}: .* nothing was sent"):
+        review(release, cohort_of(100, 40, 40), BINARY, FLOORS, Ask(3, parameters))
+
+
+def test_enough_carriers_at_enough_nodes_pass():
+    review(SCORES, cohort_of(100, 40, 40), BINARY, FLOORS, Ask(3, admitted()))
+
+
+def test_genotype_counts_need_no_carriers_for_they_say_who_carries():
+    counts = People(np.array([1]))
+
+    review(counts, cohort_of(100, 40, 40), BINARY, FLOORS, Ask(3, Nothing()))
+
+
+def test_noised_sums_need_no_exact_count():
+    review(SCORES, cohort_of(100, 40, 40), BINARY, FLOORS, Ask(3, Nothing(), noised=True))
+
+
+def test_a_sum_over_too_few_nodes_is_refused():
+    with pytest.raises(DisclosureRefused, match="policy rule min_nodes"):
+        review(RELEASE, cohort_of(100, 40, 40), BINARY, FLOORS, Ask(2, Nothing()))

@@ -78,7 +78,7 @@ def job_of(seen: Seen, *, refuse: bool = False, scale: int = 1) -> Job:
 
     asks = tuple((None, {"weights": np.array(weights)}) for weights in ([1, 2, 3], [4, 5]))
     step = Step("test/weighted@1", answer, Weights, Answer, admissible, genotypes=False)
-    return Job(authorise, load, step, MODEL, Floors(), asks, (0, 4), Plain(), TRANSCRIPT, 1)
+    return Job(authorise, load, step, MODEL, Floors(), 3, asks, (0, 4), Plain(), TRANSCRIPT, 1)
 
 
 def run(job: Job, seen: Seen, done: int = 0) -> None:

@@ -1,0 +1,227 @@
+"""Too much, too often, or no message at all: a call ends early with a documented error, and the agent goes on."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from fedstats.errors import FedstatsError, ProtocolRefused
+from fedstats.identity.signing import Signed, sign
+from fedstats.serving.server import MOST_CALLS
+from fedstats.wire.envelope import to_wire
+from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
+from fedstats.wire.messages import BlobOrder, DescribeOrder
+from node_agent.agent import HANDLERS
+from node_agent.blob_folder import LARGEST_BLOB
+from tests.attacks.attacker import ON, attacked, entries, plan_of, refused, spent
+from tests.node_agent.driver import COUNTING, Driver, Line, driven, unwrapped
+from tests.node_agent.sites import make_federation
+from tests.docs.refusal_codes import documented
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Agents behind real gRPC with mutual TLS."""
+    with driven(make_federation(tmp_path_factory.mktemp("served"))) as driver:
+        yield driver
+
+
+@pytest.fixture
+def line(served: Driver) -> Line:
+    return served.lines["FI"]
+
+
+def greeting(driver: Driver) -> Signed:
+    return sign(driver.federation.coordinator, "DescribeOrder", DescribeOrder("test", "", "nonce"))
+
+
+def still_answers(driver: Driver, line: Line) -> bool:
+    return line.call("Describe", greeting(driver)).kind == "Catalogue"
+
+
+def stub_with(line: Line, compression: grpc.Compression) -> tuple[grpc.Channel, node_pb2_grpc.NodeStub]:
+    """A second connection, which sends whatever size and compresses it."""
+    leaf = line.federation.leaf
+    credentials = grpc.ssl_channel_credentials(line.site.leaf_pem, leaf.private_pem, leaf.certificate_pem)
+    options = (("grpc.ssl_target_name_override", line.site.name), ("grpc.max_send_message_length", -1))
+    channel = grpc.secure_channel(f"127.0.0.1:{line.port}", credentials, options, compression)
+    return channel, node_pb2_grpc.NodeStub(channel)
+
+
+# One message
+
+
+@pytest.mark.parametrize(
+    ("compression", "size"), [(grpc.Compression.NoCompression, 5), (grpc.Compression.Gzip, 64)], ids=["large", "bomb"]
+)
+def test_a_message_that_is_too_large_ends_the_call_before_it_is_read(
+    served: Driver, line: Line, compression: grpc.Compression, size: int
+):
+    before, budgets = entries(served, "FI"), spent_over_grpc(served)
+    channel, stub = stub_with(line, compression)
+    huge = replace(greeting(served), body=bytes(size * MEBIBYTE))
+
+    with channel, pytest.raises(grpc.RpcError) as caught:
+        stub.Describe(to_wire(huge), timeout=30)
+
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (entries(served, "FI"), spent_over_grpc(served)) == (before, budgets)
+    assert still_answers(served, line)
+
+
+def spent_over_grpc(driver: Driver) -> list[str]:
+    """Kinds of entries that a run would have made at a node."""
+    return [kind for kind, _ in entries(driver, "FI") if kind in ("begun", "charged", "chunk")]
+
+
+def test_a_message_within_the_limit_is_read(served: Driver, line: Line):
+    channel, stub = stub_with(line, grpc.Compression.Gzip)
+    large = replace(greeting(served), body=bytes(3 * MEBIBYTE))
+
+    with channel, pytest.raises(grpc.RpcError) as caught:
+        stub.Describe(to_wire(large), timeout=30)
+
+    assert unwrapped(caught.value).code == "BAD_SIGNATURE"  # type: ignore[attr-defined]  # an error of ours
+
+
+def test_a_blob_that_is_announced_too_large_is_refused_before_its_bytes(tmp_path: Path):
+    with attacked(tmp_path, ON) as driver:
+        agent = driver.lines["FI"].agent  # type: ignore[attr-defined]  # lines without a network have one
+        order = BlobOrder("run-1", "panel", "0" * 64, LARGEST_BLOB + 1)
+
+        with refused(driver, "FI", "MALFORMED"):
+            agent.announced(sign(driver.federation.coordinator, "BlobOrder", order))
+
+
+def test_more_bytes_than_announced_end_the_call(served: Driver, line: Line):
+    order = sign(served.federation.coordinator, "BlobOrder", BlobOrder("run-1", "panel", "0" * 64, 10))
+    taken = 0
+
+    def parcels() -> Iterator[node_pb2.Parcel]:
+        nonlocal taken
+        yield node_pb2.Parcel(order=to_wire(order))
+        for number in range(1000):
+            taken += 1
+            yield node_pb2.Parcel(piece=piece_of(bytes(MEBIBYTE), number * MEBIBYTE))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        line.stub.Put(parcels(), timeout=30)
+
+    assert unwrapped(caught.value).code == "DAMAGED_BLOB"  # type: ignore[attr-defined]  # an error of ours
+    # What is on its way when the call ends is bounded by gRPC's windows, not by the sender.
+    assert taken < 100
+
+
+def piece_of(data: bytes, offset: int) -> node_pb2.Piece:
+    import hashlib
+
+    return node_pb2.Piece(data=data, offset=offset, sha256=hashlib.sha256(data).digest())
+
+
+# Many messages
+
+
+def test_more_calls_at_once_than_a_node_serves_are_turned_away_and_it_goes_on(served: Driver, line: Line):
+    held, release = threading.Semaphore(0), threading.Event()
+
+    def parcels() -> Iterator[node_pb2.Parcel]:
+        held.release()
+        release.wait(30)
+        yield from ()
+
+    with ThreadPoolExecutor(MOST_CALLS) as pool:
+        calls = [pool.submit(status_of_put, line, parcels()) for _ in range(MOST_CALLS)]
+        for _ in calls:
+            assert held.acquire(timeout=30)
+        turned_away = until_turned_away(served, line)
+        release.set()
+        assert {call.result() for call in calls} <= {grpc.StatusCode.INVALID_ARGUMENT}
+
+    assert turned_away is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert still_answers(served, line)
+
+
+def status_of_put(line: Line, parcels: Iterator[node_pb2.Parcel]) -> grpc.StatusCode:
+    try:
+        line.stub.Put(parcels, timeout=60)
+    except grpc.RpcError as error:
+        return error.code()  # type: ignore[attr-defined,no-any-return]  # calls are errors with a status
+    return grpc.StatusCode.OK
+
+
+def until_turned_away(driver: Driver, line: Line) -> grpc.StatusCode | None:
+    """The status of the first call that is not answered, of a few: streams open a moment after they are asked for."""
+    for _ in range(50):
+        try:
+            line.stub.Describe(to_wire(greeting(driver)), timeout=30)
+        except grpc.RpcError as error:
+            return error.code()  # type: ignore[attr-defined,no-any-return]  # calls are errors with a status
+    return None
+
+
+def test_runs_without_end_are_refused_when_the_projects_queries_are_spent(tmp_path: Path):
+    with attacked(tmp_path, ON + "max_queries = 2\n") as driver:
+        for run in ("run-1", "run-2"):
+            driver.begin(plan_of(driver, run, (COUNTING,)))
+        third = plan_of(driver, "run-3", (COUNTING,))
+        driver.put_blobs(third)
+
+        with refused(driver, "FI", "POLICY_MAX_QUERIES"):
+            driver.lines["FI"].call("Propose", third)
+
+
+# No messages at all
+
+
+def test_whatever_is_sent_gets_a_documented_error_and_nothing_is_computed(tmp_path: Path):
+    rng = np.random.default_rng(1)
+    with attacked(tmp_path, ON) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+        driver.put_blobs(plan)
+        good = driver.lines["FI"].signed(plan)  # type: ignore[attr-defined]  # lines without a network have it
+        agent, budgets = driver.lines["FI"].agent, spent(driver, "FI")  # type: ignore[attr-defined]
+        seen = {code_of(agent, *damaged(rng, good, driver)) for _ in range(500)}
+
+        assert len(seen) > 3
+        assert seen <= documented()
+        assert not {"chunk", "begun"} & {kind for kind, _ in entries(driver, "FI")}
+        assert spent(driver, "FI") == budgets
+
+
+def damaged(rng: np.random.Generator, good: Signed, driver: Driver) -> tuple[str, Signed]:
+    """A method, and a message that has bytes changed, cut or made up; half of them well signed."""
+    method = str(rng.choice(sorted(HANDLERS)))
+    body = bytearray(good.body)
+    match rng.integers(3):
+        case 0:
+            body[rng.integers(len(body))] ^= 1 << int(rng.integers(8))
+        case 1:
+            del body[rng.integers(len(body)) :]
+        case _:
+            body = bytearray(rng.bytes(int(rng.integers(200))))
+    if rng.integers(2):
+        kind = str(rng.choice(["Plan", "BeginOrder", "ReadyOrder", "PassOrder"]))
+        return method, resigned(driver, kind, bytes(body))
+    return method, replace(good, body=bytes(body))
+
+
+def resigned(driver: Driver, kind: str, body: bytes) -> Signed:
+    from fedstats.identity.signing import sign_bytes
+
+    identity = driver.federation.coordinator
+    return Signed(kind, identity.public_hex, body, sign_bytes(identity, kind, body))
+
+
+def code_of(agent: object, method: str, message: Signed) -> str:
+    try:
+        agent.call(method, message)  # type: ignore[attr-defined]  # an agent
+    except FedstatsError as error:
+        return error.code
+    raise ProtocolRefused("was answered", code="ANSWERED")
