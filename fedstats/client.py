@@ -110,6 +110,10 @@ class RemoteBackend:
         """What each node signed that it serves."""
         return self.session.serve(study, request, people, variants)
 
+    def plan(self, study: Study) -> bytes:
+        """The plan as the nodes have it."""
+        return self.session.plan(study)
+
     def federation(self, study: Study) -> Federation:
         """Sums over the nodes of a study."""
         return self.session.federation(study)

@@ -22,6 +22,7 @@ from fedstats.cli.runs import (
     PassVariants,
     PeopleAs,
     Phenotypes,
+    PlanOnly,
     Privacy,
     Project,
     Ranges,
@@ -99,6 +100,7 @@ def gwas(  # one parameter a flag: this is the command line
     wait: Wait = "2h",
     *,
     resume: Resume = False,
+    plan_only: PlanOnly = False,
     json: Json = False,
 ) -> None:
     """Association of every variant with one or more traits."""
@@ -120,7 +122,9 @@ def gwas(  # one parameter a flag: this is the command line
             geno=geno,
             hwe=hwe,
             hwe_pooled=hwe_pooled,
+            plan_only=plan_only,
             **session.keywords,
         )
-    runs.say_associations(results)
+    if not plan_only:
+        runs.say_associations(results)
     runs.say_files(session, out)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fedstats.arrays import Indices
 from fedstats.coordinator.amending import amendment
+from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.crash import crash_points
 from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
@@ -207,12 +208,19 @@ class Session:
             raise Failed("what nodes serve was not kept", code="NOT_SERVED")
         return found
 
-    def federation(self, study: Study) -> RunFederation:
-        """Sums for a study as it was last given to `serve`; its roster is fixed from here on."""
+    def plan(self, study: Study) -> bytes:
+        """The plan of a study as it was last proposed; it names its run, which has not begun."""
+        return encode(plan_of(self._checkpoint(study)))
+
+    def _checkpoint(self, study: Study) -> Checkpoint:
         key = self._keys.get(digest(study))
         if key is None:
             raise Failed("a study must be served before it is summed", code="NOT_SERVED")
-        checkpoint = self.state.run(key)
+        return self.state.run(key)
+
+    def federation(self, study: Study) -> RunFederation:
+        """Sums for a study as it was last given to `serve`; its roster is fixed from here on."""
+        checkpoint = self._checkpoint(study)
         plan = plan_of(checkpoint)
         run_keys = begin(self.running, plan, checkpoint)
         crash = crash_points(sandbox=self.settings.roster.content.sandbox)

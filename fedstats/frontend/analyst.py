@@ -1,6 +1,7 @@
 """Analyst: the methods by which people ask, the same over a network and in one process."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -81,9 +82,12 @@ class Analyst:
         geno: float | None = None,
         hwe: float | None = None,
         hwe_pooled: float | None = None,
+        plan_only: bool = False,
         **common: Unpack[Common],
     ) -> Any:  # Any: Associations for one trait given as text, a dict of them for a list
         """Association of every variant with one trait, or with several in one scan.
+
+        With `plan_only` the plan is proposed to the nodes and written as OUT.ANALYSIS.plan.json, and nothing begins.
 
         Returns
         -------
@@ -112,6 +116,8 @@ class Analyst:
             },
             common,
         )
+        if plan_only:
+            return self._run(replace(job[0], plan_only=True), job[1])
         results = self._run(*job)
         return results[job[0].request.pheno[0]] if isinstance(pheno, str) and "," not in pheno else results
 

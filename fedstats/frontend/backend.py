@@ -126,6 +126,10 @@ class Backend(Protocol):
         """
         ...
 
+    def plan(self, study: Study) -> bytes:
+        """The plan of a study as it was last given to `serve`, b"" where there are no nodes to propose one to."""
+        ...
+
     def federation(self, study: Study) -> Federation:
         """Sums for a study as it was last given to `serve`; other studies may have been given since."""
         ...

@@ -31,6 +31,8 @@ class Job:
         Identifiers of variants; None for no such list.
     command
         What the log says was typed.
+    plan_only
+        Propose the plans and write them, and ask for no sum.
     """
 
     request: Request
@@ -39,6 +41,7 @@ class Job:
     exclude: tuple[str, ...] | None = None
     place: Place = field(default_factory=Place)
     command: str = ""
+    plan_only: bool = False
 
 
 def place_of(out: str | Path | None, *, resume: bool) -> Place:

@@ -76,6 +76,10 @@ class LocalBackend:
         self._noise[digest(study)] = noise_of(study, request.setting, kinds, variants, size)
         return {name: serve(data, study, self.floors, people.allowed(data)) for name, data in self.datasets.items()}
 
+    def plan(self, study: Study) -> bytes:  # noqa: ARG002  # nobody is asked
+        """Nothing is proposed in one process."""
+        return b""
+
     def federation(self, study: Study) -> Federation:
         """Sums in this process, noised as nodes would where a study is of noised totals."""
         sites = [LocalSite(data, self._people.allowed(data)) for data in self.datasets.values()]

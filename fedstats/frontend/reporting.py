@@ -78,6 +78,18 @@ class Reporter:
             )
         )
 
+    def proposed(self, preparation: Preparation) -> None:
+        """Write each plan as its nodes have it, for their custodians to look at: OUT.ANALYSIS.plan.json."""
+        out = self.job.place.out
+        if out is None:
+            return
+        for prepared in preparation.studies:
+            name = prepared.study.analysis.replace("/", ".")
+            path = out.with_name(f"{out.name}.{name}.plan.json")
+            write_atomically(path, self.backend.plan(prepared.study) + b"\n")
+            self._line(f"Proposed, and not begun: {path.name}")
+            self.events(Event("result", {"trait": name, "path": [str(path)]}))
+
     def note(self, note: Note) -> None:
         """Put a note into the log."""
         self._line(f"WARNING {note.code}: {note.message}" if note.warning else note.message)

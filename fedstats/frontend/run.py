@@ -35,6 +35,9 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
     with Reporter(backend, job, events) as reporter:
         preparation = prepare(backend, job)
         reporter.planned(preparation)
+        if job.plan_only:
+            reporter.proposed(preparation)
+            return {}
         outcome = Outcome(preparation)
         sinks = _sinks(backend, job, preparation)
         with _kept_or_abandoned(sinks, reporter):

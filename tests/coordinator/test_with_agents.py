@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from fedstats.client import connect
+from fedstats.documents import decode, digest
 from fedstats.errors import NodeLost, NodeUnreachable, UsageError
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
 from fedstats.sandbox.folder import Sandbox
 from fedstats.simulate.recipe import Recipe
 from fedstats.simulate.simulation import simulate
+from fedstats.wire.messages import Plan
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
@@ -172,3 +174,16 @@ def test_other_request_is_not_resumed(all_up: Sandbox, tmp_path: Path) -> None:
         gwas(all_up, tmp_path / "run", covariates=["age", "sex"], resume=True)
     with pytest.raises(UsageError, match="nothing to resume"):
         gwas(all_up, tmp_path / "other", resume=True)
+
+
+def test_a_plan_that_custodians_have_seen_is_the_one_that_is_gone_on_with(all_up: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert gwas(all_up, out, plan_only=True) == {}
+    body = out.with_name("run.gwas.linear.plan.json").read_bytes().strip()
+    plan = decode(Plan, body)
+
+    gwas(all_up, out, resume=True)
+
+    assert sorted(plan.study.nodes) == sorted(all_up.nodes)
+    record = json.loads(out.with_name("run.run.json").read_text())
+    assert record["plans"] == {"gwas/linear": digest(plan)}
