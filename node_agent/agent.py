@@ -63,9 +63,13 @@ class Agent:
 
     def announced(self, order: Signed) -> BlobOrder:
         """The announcement of a blob, before its bytes are taken in."""
-        announced = self._guard.answer("Put", order, lambda: opened(self.node, order, BlobOrder))
-        check_announced(announced)
-        return announced
+
+        def check() -> BlobOrder:
+            announced = opened(self.node, order, BlobOrder)
+            check_announced(announced)
+            return announced
+
+        return self._guard.answer("Put", order, check)
 
     def put(self, order: Signed, data: bytes) -> Signed:
         """Keep a blob."""

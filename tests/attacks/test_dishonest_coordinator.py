@@ -93,7 +93,8 @@ def test_a_plan_of_another_setting_is_refused_where_the_policy_does_not_name_it(
 def test_ciphertexts_without_masks_are_refused_where_the_policy_does_not_name_them(tmp_path: Path):
     with attacked(tmp_path, ON.replace('"plain"', '"paillier"')) as driver:
         plan = plan_of(driver, "run-1", (COUNTING,))
-        off = replace(plan, privacy="paillier", setting=replace(plan.setting, paillier_masks=False))
+        unmasked = replace(plan.request, setting=replace(plan.request.setting, paillier_masks=False))
+        off = replace(plan, privacy="paillier", request=unmasked)
         driver.put_blobs(off)
 
         with refused(driver, "FI", "POLICY_ALLOW_UNMASKED_PAILLIER"):

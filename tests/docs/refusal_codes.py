@@ -1,0 +1,154 @@
+"""Codes of errors that an agent answers a caller with: those that can be raised, and those that the guide explains."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedstats.planning import distance
+from fedstats.study import Floors
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "guides" / "refusals.md"
+
+#: What answers callers, and what it runs to answer them.
+ANSWERING = (
+    "node_agent",
+    "key_holder",
+    "fedstats/privacy",
+    "fedstats/serving",
+    "fedstats/wire",
+    "fedstats/identity/signing.py",
+    "fedstats/identity/roster.py",
+    "fedstats/documents.py",
+    "fedstats/fixed_point.py",
+    "fedstats/ledger.py",
+    "fedstats/step.py",
+    "fedstats/planning/people_lists.py",
+    "fedstats/planning/panel.py",
+    "fedstats/analyses/genotype_counts.py",
+    "fedstats/analyses/linear_sums.py",
+    "fedstats/analyses/logistic_steps.py",
+)
+#: Files whose errors are a custodian's own, at a command or at start: no caller ever sees them.
+OF_COMMANDS = (
+    "node_agent/cli.py",
+    "node_agent/config.py",
+    "node_agent/keys_folder.py",
+    "node_agent/datasets/faults.py",
+    "node_agent/datasets/load.py",
+    "node_agent/datasets/tables.py",
+    "key_holder/cli.py",
+    "key_holder/config.py",
+    "key_holder/keys_folder.py",
+    "fedstats/serving/running.py",
+)
+#: Raised in files above, but before an agent serves, at a coordinator, or by a command.
+NOT_TO_CALLERS = {
+    "BAD_CONFIG": "an agent that starts",
+    "BAD_DATA": "an agent that starts",
+    "BAD_KEYS": "an agent that starts",
+    "BAD_KEY": "a command that makes or reads keys",
+    "BAD_PANEL": "a coordinator that reads its own panel",
+    "BAD_ROSTER": "an agent or coordinator that starts",
+    "INCONSISTENT_SHARES": "a coordinator that opens a pass",
+    "NO_VARIANTS": "a coordinator that reads a request",
+    "TOO_FEW_SHARES": "a coordinator that opens a pass",
+    "UNKNOWN_CHROMOSOME": "a coordinator that reads a request",
+    "UNKNOWN_IDENTITY": "a command about the roster",
+    "UNKNOWN_NODE": "a command about a peer",
+}
+_CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+_RULES = {"refused": ("POLICY", 0), "_at_least": ("FLOOR", 2)}
+
+
+def documented() -> set[str]:
+    """Codes that have a row in the guide."""
+    return set(rows())
+
+
+def rows() -> list[str]:
+    """The codes of the guide's table, from top to bottom."""
+    return re.findall(r"^\| `([A-Z_0-9]+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def raised() -> dict[str, list[str]]:
+    """Every code that may reach a caller, with the lines that raise it."""
+    found = {code: lines for code, lines in _with_lines().items() if code not in NOT_TO_CALLERS}
+    for rule in (*_reasons(), distance.TOO_CLOSE, distance.TOO_CLOSE_TO_EARLIER):
+        # A model that is not served is refused by its rule when the run begins all the same.
+        found.setdefault(f"FLOOR_{rule.upper()}", []).append("node_agent/runs.py")
+    for floor in Floors.__dataclass_fields__.keys() - {"validation"}:
+        found.setdefault(f"POLICY_{floor.upper()}", []).append("node_agent/policy.py")
+    return found
+
+
+def codes_of() -> set[str]:
+    """Every code of the files that answer callers."""
+    return set(_with_lines())
+
+
+def _with_lines() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in answering_files():
+        for code, line in _codes(ast.parse(path.read_text(encoding="utf-8"))):
+            found.setdefault(code, []).append(f"{path.relative_to(ROOT)}:{line}")
+    return found
+
+
+def _reasons() -> list[str]:
+    """Rules for which a node does not serve a model."""
+    tree = ast.parse((ROOT / "fedstats/planning/serve.py").read_text(encoding="utf-8"))
+    return [text for call in _calls(tree) if _name(call) == "Reason" for text in _constants(call.args[0])]
+
+
+def answering_files() -> list[Path]:
+    """Sources whose errors reach callers."""
+    named = [ROOT / one for one in ANSWERING]
+    files = [path for one in named for path in (sorted(one.rglob("*.py")) if one.is_dir() else [one])]
+    return [path for path in files if str(path.relative_to(ROOT)) not in OF_COMMANDS]
+
+
+def without_a_code() -> list[str]:
+    """Errors that are raised without a code, so that a caller sees the name of a class."""
+    kinds = {"Refused", "ProtocolRefused", "DisclosureRefused", "Failed", "MaskMismatch", "RangeOverflow", "UsageError"}
+    return [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in answering_files()
+        for call in _calls(ast.parse(path.read_text(encoding="utf-8")))
+        if _name(call) in kinds and not any(one.arg == "code" for one in call.keywords)
+    ]
+
+
+def _codes(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    for call in _calls(tree):
+        for keyword in call.keywords:
+            if keyword.arg == "code":
+                yield from ((code, call.lineno) for code in _texts(keyword.value))
+        name = _name(call)
+        if name == "_refused":
+            yield from ((code, call.lineno) for code in _texts(call.args[-1]))
+        prefix, at = _RULES.get(name, ("", 0))
+        if prefix and len(call.args) > at:
+            yield from ((f"{prefix}_{rule.upper()}", call.lineno) for rule in _constants(call.args[at]))
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def _texts(value: ast.expr) -> list[str]:
+    return [text for text in _constants(value) if _CODE.fullmatch(text)]
+
+
+def _constants(value: ast.expr) -> list[str]:
+    if isinstance(value, ast.JoinedStr):
+        return []
+    return [one.value for one in ast.walk(value) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
