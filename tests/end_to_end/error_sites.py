@@ -87,7 +87,7 @@ def _plant(folder: Path, name: str) -> None:
     if name == "EE":
         _change_alleles(folder / "genotypes.bim")
     policies = {
-        "EE": ('["masked", "plain"]', '["masked"]'),
+        "EE": ('["masked", "plain", "dp"]', '["masked"]'),
         "FI": ("allow_drop = true", "allow_drop = false"),
         "NO": (', "gwas/logistic"', ""),
     }
