@@ -77,7 +77,9 @@ def clear_run(node: Node, run: str) -> None:
 
 def clear_what_is_over(node: Node) -> None:
     """Delete words and secrets that a crash has left of passes and runs that are over or were never answered."""
-    passes = {record.order.pass_id for record in node.records.live_passes()}
-    node.spool.keep_only(passes)
-    secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, ready_secret, own_words)}
-    node.secrets.keep_only(secrets | {run_secret(run) for run in node.runs.live()})
+    # In one transaction: a pass that is opened meanwhile, for the agent answers already, keeps its secrets.
+    with node.ledger.transaction():
+        passes = {record.order.pass_id for record in node.records.live_passes()}
+        node.spool.keep_only(passes)
+        secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, ready_secret, own_words)}
+        node.secrets.keep_only(secrets | {run_secret(run) for run in node.runs.live()})
