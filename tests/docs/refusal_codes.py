@@ -20,6 +20,9 @@ ANSWERING = (
     "fedstats/wire",
     "fedstats/identity/signing.py",
     "fedstats/identity/roster.py",
+    "fedstats/additive.py",
+    "fedstats/certified.py",
+    "fedstats/dataset.py",
     "fedstats/documents.py",
     "fedstats/fixed_point.py",
     "fedstats/ledger.py",
@@ -29,6 +32,8 @@ ANSWERING = (
     "fedstats/analyses/genotype_counts.py",
     "fedstats/analyses/linear_sums.py",
     "fedstats/analyses/logistic_steps.py",
+    "fedstats/analyses/standardise.py",
+    "fedstats/kernels/exact_sums.py",
 )
 #: Files whose errors are a custodian's own, at a command or at start: no caller ever sees them.
 OF_COMMANDS = (
@@ -41,7 +46,27 @@ OF_COMMANDS = (
     "key_holder/cli.py",
     "key_holder/config.py",
     "key_holder/keys_folder.py",
+    "fedstats/config_reading.py",
+    "fedstats/identity/card.py",
+    "fedstats/identity/custodian.py",
+    "fedstats/identity/drafting.py",
+    "fedstats/identity/keys.py",
+    "fedstats/identity/party_keys.py",
     "fedstats/serving/running.py",
+    "fedstats/state_folder.py",
+    "fedstats/terminal/failures.py",
+)
+#: Loaded by agents, but what they raise is said to the analyst whose totals and request they read; where a node follows
+#: the same way from certified totals, it answers NOT_THE_TOTAL instead.
+AT_COORDINATORS = (
+    "fedstats/analyses/linear_design.py",
+    "fedstats/analyses/linear_gwas_noised.py",
+    "fedstats/analyses/logistic_gwas.py",
+    "fedstats/analyses/logistic_null.py",
+    "fedstats/analyses/moments.py",
+    "fedstats/analyses/noised_null.py",
+    "fedstats/analyses/people_accounting.py",
+    "fedstats/planning/request.py",
 )
 #: Raised in files above, but before an agent serves, at a coordinator, or by a command.
 NOT_TO_CALLERS = {
@@ -107,6 +132,34 @@ def answering_files() -> list[Path]:
     named = [ROOT / one for one in ANSWERING]
     files = [path for one in named for path in (sorted(one.rglob("*.py")) if one.is_dir() else [one])]
     return [path for path in files if str(path.relative_to(ROOT)) not in OF_COMMANDS]
+
+
+def unclassified() -> list[str]:
+    """Sources with codes that an agent loads, and of which nobody said who sees their errors."""
+    known = {*(str(path.relative_to(ROOT)) for path in answering_files()), *OF_COMMANDS, *AT_COORDINATORS}
+    return [name for name in sorted(_loaded() - known) if any(_codes(ast.parse((ROOT / name).read_text("utf-8"))))]
+
+
+def _loaded() -> set[str]:
+    """Sources that are imported, wherever in a file, from agents."""
+    waiting = [path for agent in ("node_agent", "key_holder") for path in (ROOT / agent).rglob("*.py")]
+    found: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if str(path.relative_to(ROOT)) not in found:
+            found.add(str(path.relative_to(ROOT)))
+            waiting += _imported(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def _imported(tree: ast.AST) -> list[Path]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+    stems = [ROOT / name.replace(".", "/") for name in names]
+    files = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+    return [file for file in files if file.exists()]
 
 
 def without_a_code() -> list[str]:

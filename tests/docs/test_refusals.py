@@ -4,6 +4,7 @@ import re
 
 from tests.docs.refusal_codes import (
     ANSWERING,
+    AT_COORDINATORS,
     GUIDE,
     NOT_TO_CALLERS,
     OF_COMMANDS,
@@ -11,6 +12,7 @@ from tests.docs.refusal_codes import (
     codes_of,
     raised,
     rows,
+    unclassified,
     without_a_code,
 )
 
@@ -37,13 +39,17 @@ def test_every_row_says_what_it_means_and_what_to_do() -> None:
     assert all(len(meaning) > 15 and len(advice) > 6 for meaning, advice in cells)
 
 
+def test_no_source_that_agents_load_is_forgotten() -> None:
+    assert unclassified() == []
+
+
 def test_errors_that_reach_callers_have_a_code() -> None:
     # What a worker process refuses has the code that it gives.
     assert [place for place in without_a_code() if "paillier_workers.py" not in place] == []
 
 
 def test_what_is_left_out_exists() -> None:
-    assert [one for one in (*ANSWERING, *OF_COMMANDS) if not (ROOT / one).exists()] == []
+    assert [one for one in (*ANSWERING, *OF_COMMANDS, *AT_COORDINATORS) if not (ROOT / one).exists()] == []
     assert set(NOT_TO_CALLERS) <= codes_of()
 
 
