@@ -16,6 +16,8 @@ from node_agent.cohort_people import Bits
 TABLES = """
 CREATE TABLE IF NOT EXISTS budget_runs (run TEXT PRIMARY KEY, project TEXT NOT NULL, dataset TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS budget_runs_by_project ON budget_runs (project, dataset);
+CREATE TABLE IF NOT EXISTS budget_people_lists (
+  project TEXT NOT NULL, dataset TEXT NOT NULL, list TEXT NOT NULL, PRIMARY KEY (project, dataset, list));
 CREATE TABLE IF NOT EXISTS budget_columns (
   project TEXT NOT NULL, dataset TEXT NOT NULL, kind TEXT NOT NULL, cohort TEXT NOT NULL, name TEXT NOT NULL,
   run TEXT NOT NULL, PRIMARY KEY (project, dataset, kind, cohort, name));
@@ -55,6 +57,16 @@ class BudgetRecords:
         """How many runs of a project have begun, one left out."""
         query = "SELECT count(*) FROM budget_runs WHERE project = ? AND dataset = ? AND run <> ?"
         return int(self.ledger.rows(query, account.project, account.dataset, but)[0][0])
+
+    def people_lists(self, account: Account) -> frozenset[str]:
+        """Digests of the lists of people that a project ever named."""
+        query = "SELECT list FROM budget_people_lists WHERE project = ? AND dataset = ?"
+        return frozenset(str(found) for (found,) in self.ledger.rows(query, account.project, account.dataset))
+
+    def name_people_list(self, account: Account, people: str) -> None:
+        """Count a list of people, once."""
+        values = (account.project, account.dataset, people)
+        self.ledger.write("INSERT OR IGNORE INTO budget_people_lists VALUES (?, ?, ?)", *values)
 
     def columns(self, account: Account, kind: str) -> dict[str, frozenset[str]]:
         """By cohort, the columns that were multiplied into genotypes of one kind."""

@@ -23,6 +23,7 @@ from node_agent.budgets import (
 from node_agent.cohort_people import Bits, overlap, people_in
 from node_agent.node import Node
 from node_agent.pass_orders import ReadAsks
+from node_agent.policy import refused
 
 #: Shares of budgets are told in steps of this, rounded up: a finer one would tell how many people a cohort has.
 STEP_OF_SHARES = 0.25
@@ -31,6 +32,21 @@ STEP_OF_SHARES = 0.25
 def account_of(plan: Plan) -> Account:
     """What a plan is charged to."""
     return Account(plan.project, plan.dataset)
+
+
+def check_people_list(node: Node, plan: Plan) -> None:
+    """Refuse one list of people more than a project may name: each answer may say whether somebody listed is here."""
+    limit, named = node.policy.max_people_lists, node.budgets.people_lists(account_of(plan))
+    if limit and plan.request.people and plan.request.people not in named and len(named) >= limit:
+        raise refused(
+            "max_people_lists", f"project {plan.project!r} has named {limit} lists of people, which is the limit"
+        )
+
+
+def charge_people_list(node: Node, plan: Plan) -> None:
+    """Count the list of people of a plan; within the transaction of the answer to it."""
+    if plan.request.people:
+        node.budgets.name_people_list(account_of(plan), plan.request.people)
 
 
 def charge_run(node: Node, plan: Plan, plan_digest: str) -> None:

@@ -62,6 +62,8 @@ class Policy:
         Most that a project may ever spend on a data set under `dp`, which needs it to be above 0.
     max_queries
         Most runs that may ever begin in a project, 0 for no limit.
+    max_people_lists
+        Most lists of people (`--keep`, `--remove`) that a project may ever name, 0 for no limit.
     projects
         Names of projects that may be charged, beside the federation's own.
     allow_drop, allow_two_nodes, allow_site_effects
@@ -91,6 +93,7 @@ class Policy:
     numbers_per_person: float = 0.5
     epsilon: float = 0.0
     max_queries: int = 1000
+    max_people_lists: int = 50
     projects: tuple[str, ...] = ()
     allow_drop: bool = False
     allow_two_nodes: bool = False
@@ -141,6 +144,7 @@ VALIDATION: Mapping[str, Any] = {
     **dict.fromkeys(MOST_PER_PERSON, UNLIMITED),
     "epsilon": LARGEST_EPSILON,
     "max_queries": 0,
+    "max_people_lists": 0,
     "allow_drop": True,
     "allow_site_effects": True,
     "allow_unmasked_paillier": True,
@@ -193,8 +197,11 @@ def _rule_faults(policy: Policy) -> list[str]:
         faults.append(f"[policy] epsilon must lie between 0 and {LARGEST_EPSILON:g}, beyond which it protects nobody")
     if "dp" in policy.privacy and not policy.epsilon:
         faults.append('[policy] privacy: "dp" needs epsilon, the most that a project may spend on a data set')
-    if policy.max_queries < 0:
-        faults.append("[policy] max_queries must not be negative; 0 sets no limit")
+    faults += [
+        f"[policy] {name} must not be negative; 0 sets no limit"
+        for name in ("max_queries", "max_people_lists")
+        if getattr(policy, name) < 0
+    ]
     faults += _floor_faults(policy)
     faults += [f"[policy] {name} needs a reason, which every result prints" for name in _in_need_of_reason(policy)]
     return faults

@@ -18,6 +18,7 @@ WHY = {
     "numbers_per_person": "numbers of a variant that a project may ever be given, per person of the sum",
     "epsilon": "the most that a project may spend on a data set under dp",
     "max_queries": "runs of a project that may ever begin; 0 = no limit",
+    "max_people_lists": "lists of people (--keep, --remove) that a project may ever name; 0 = no limit",
     "projects": "names that may be charged beside the federation's own",
     "allow_drop": "needs a reason, as every allow_",
     "allow_two_nodes": "two nodes have no protection from each other",

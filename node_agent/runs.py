@@ -14,7 +14,7 @@ from fedstats.privacy.masking_node import check_run, open_run
 from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Plan, RunKeysOrder, Serving
 from fedstats.wire.passes import members, run_context
 from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
-from node_agent.charging import account_of, charge_run
+from node_agent.charging import account_of, charge_people_list, charge_run, check_people_list
 from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
 from node_agent.lone_columns import check_lone_columns
 from node_agent.node import Node
@@ -37,10 +37,12 @@ def propose(node: Node, signed: Signed) -> Signed:
         return stored
     # Reading tables and matching a panel takes seconds: not while the ledger waits.
     check_plan(node, plan, coordinator_name(node, signed))
+    check_people_list(node, plan)
     found = _with_earlier(node, plan, plan_digest, served(node, plan))
     serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
+        charge_people_list(node, plan)
         node.records.keep_plan(plan_digest, plan)
         return serving
 

@@ -13,7 +13,7 @@ from fedstats.dataset import People
 from fedstats.documents import decode
 from fedstats.planning.people_lists import people_bytes
 from fedstats.wire.messages import Plan, Serving
-from tests.attacks.attacker import ON, attacked, counted, entries, leaving_out, plan_of
+from tests.attacks.attacker import ON, attacked, counted, entries, leaving_out, plan_of, refused
 from tests.node_agent.driver import COUNTING, Driver
 
 HERE, NOWHERE = "FI7", "ZZ7"
@@ -110,6 +110,19 @@ def test_known_limit_the_lock_tells_whether_somebody_left_out_was_in_an_answered
     assert not_there == ()
     assert [rule for rule, _ in there] == ["too_close_to_earlier"]
     assert_every_probe_is_in_the_ledger(driver, 3)
+
+
+def test_a_project_may_name_only_so_many_lists_of_people(tmp_path: Path):
+    with attacked(tmp_path, ON + "max_people_lists = 2\n") as driver:
+        for number, person in enumerate([HERE, NOWHERE, HERE]):  # a list that was named before is free
+            answer(driver, keeping(driver, plan_of(driver, f"run-{number}", (COUNTING,)), person))
+        third = keeping(driver, plan_of(driver, "run-3", (COUNTING,)), "FI8")
+        driver.put_blobs(third)
+
+        with refused(driver, "FI", "POLICY_MAX_PEOPLE_LISTS"):
+            driver.lines["FI"].call("Propose", third)
+
+        assert answer(driver, plan_of(driver, "run-4", (COUNTING,))) == ()  # without a list nothing is limited
 
 
 def assert_every_probe_is_in_the_ledger(driver: Driver, number: int) -> None:
