@@ -14,6 +14,7 @@ from fedstats.cohort import Cohort
 from fedstats.dataset import Dataset, cohort_of
 from fedstats.errors import ProtocolRefused, UsageError
 from fedstats.genotypes import PackedBlock
+from fedstats.lean_process import give_back_memory
 from fedstats.planning.panel import Panel
 from fedstats.planning.people_lists import read_people
 from fedstats.planning.request import earlier_runs
@@ -92,7 +93,9 @@ class Cohorts:
 
         def make() -> BoundPanel:
             read = panel_from_bytes(self.blobs.read(panel, "the variant panel"))
-            return BoundPanel(read, self.dataset(dataset).bind(read))
+            found = BoundPanel(read, self.dataset(dataset).bind(read))
+            give_back_memory()
+            return found
 
         return self._kept(("bound", dataset, panel), make)
 

@@ -14,6 +14,7 @@ from fedstats.identity.party_keys import node_keys
 from fedstats.identity.permitted import certificate_warnings, coordinator_cards, own_keys
 from fedstats.identity.roster import Roster, roster_digest
 from fedstats.identity.signing import Signed, sign
+from fedstats.lean_process import give_back_memory
 from fedstats.ledger import Ledger, open_ledger
 from fedstats.privacy.masking_node import Party
 from fedstats.serving.work import Workers
@@ -192,6 +193,7 @@ def open_node(settings: Settings) -> Node:
     except FedstatsError:
         os.close(lock_file)
         raise
+    give_back_memory()
     return assembled(settings, keys, registered, ledger, lock_file)
 
 

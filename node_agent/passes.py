@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from fedstats.documents import decode
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed
+from fedstats.lean_process import give_back_memory
 from fedstats.privacy.masking_node import (
     begin_pass,
     make_ready,
@@ -206,6 +207,7 @@ def receipt(node: Node, signed: Signed) -> Signed:
 
     answer = answer_once(node, f"receipt|{order.pass_id}", signed, make, "receipt")
     clear(node, order.pass_id)
+    give_back_memory()
     return answer
 
 

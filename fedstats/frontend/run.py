@@ -18,6 +18,7 @@ from fedstats.frontend.provenance import Outcome, run_record
 from fedstats.frontend.reporting import Reporter
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.frontend.variants import panel_columns
+from fedstats.lean_process import give_back_memory
 from fedstats.rows import Note
 from fedstats.study import chunks
 
@@ -34,6 +35,7 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
     started = time.monotonic()
     with Reporter(backend, job, events) as reporter:
         preparation = prepare(backend, job)
+        give_back_memory()
         reporter.planned(preparation)
         if job.plan_only:
             reporter.proposed(preparation)
@@ -110,6 +112,7 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             reporter.note(found)
         else:
             sinks.append(found.tables)
+            give_back_memory()
             outcome.filtered.setdefault(study.analysis, Counter()).update(found.filtered)
             progress.advance()
     progress.finish()
