@@ -40,8 +40,8 @@ class Order:
     folder: Path
     choices: tuple[Choice, ...]
     nodes: tuple[int, ...]
-    people: int = 6_000
-    variants: int = 1_000
+    people: int = 1_500
+    variants: int = 4_000
     repeats: int = 1
     seed: int = 1
 
