@@ -74,21 +74,6 @@ class Settings:
     policy: Policy
 
     @property
-    def identity_key(self) -> Path:
-        """The Ed25519 key that signs everything."""
-        return self.state / "identity.key"
-
-    @property
-    def tls_key(self) -> Path:
-        """Key of the TLS leaf."""
-        return self.state / "tls.key"
-
-    @property
-    def tls_certificate(self) -> Path:
-        """The TLS leaf."""
-        return self.state / "tls.crt"
-
-    @property
     def cards(self) -> Path:
         """The folder of peers' cards."""
         return self.roster_path.parent

@@ -63,6 +63,12 @@ TraitPeople = Annotated[
     option("--trait-people", "each|common", PEOPLE, "each trait of its own people, or all of those whom all have."),
 ]
 
+#: Flags of this command alone, whose names in Python are theirs.
+_OWN = (
+    *("categorical", "local_covar", "model", "test", "missing", "site_effects", "convergence", "binary_coding"),
+    *("missing_code", "maf", "geno", "hwe", "hwe_pooled", "trait_people", "plan_only"),
+)
+
 
 def gwas(  # one parameter a flag: this is the command line
     federation: FederationFile,
@@ -105,26 +111,8 @@ def gwas(  # one parameter a flag: this is the command line
 ) -> None:
     """Association of every variant with one or more traits."""
     with runs.run(federation, locals()) as session:
-        results = session.client.gwas(
-            [name.strip() for name in pheno.split(",")],
-            covariates=covar,
-            categorical=categorical,
-            local_covar=local_covar,
-            model=model,
-            test=test,
-            missing=missing,
-            site_effects=site_effects,
-            trait_people=trait_people,
-            binary_coding=binary_coding,
-            missing_code=missing_code,
-            convergence=convergence,
-            maf=maf,
-            geno=geno,
-            hwe=hwe,
-            hwe_pooled=hwe_pooled,
-            plan_only=plan_only,
-            **session.keywords,
-        )
+        traits = [name.strip() for name in pheno.split(",")]
+        results = session.client.gwas(traits, covariates=covar, **session.also(_OWN), **session.keywords)
     if not plan_only:
         runs.say_associations(results)
     runs.say_files(session, out)

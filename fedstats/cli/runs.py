@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,12 +100,17 @@ _OTHER_FILES = (".report.html", ".variants.tsv.gz", ".run.json", ".log")
 class Session:
     """A connection to a federation, and how its events are shown.
 
-    `paths` gathers the tables that were written.
+    `paths` gathers the tables that were written; `flags` are the command's parameters by name.
     """
 
     client: Any  # fedstats.client.FederationClient, imported late so that --help is quick
     keywords: Mapping[str, Any]
     paths: list[str] = field(default_factory=list)
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def also(self, names: Sequence[str]) -> dict[str, Any]:
+        """Flags of the command by name, to be given on as they are."""
+        return {name: self.flags[name] for name in names}
 
 
 @contextmanager
@@ -128,7 +133,7 @@ def run(federation: Path, flags: Mapping[str, Any]) -> Iterator[Session]:
             "events": _noting(paths, show),
         }
         with connect(federation) as client:
-            yield Session(client, keywords, paths)
+            yield Session(client, keywords, paths, flags)
 
 
 def on_or_off(flag: str, value: str) -> bool:

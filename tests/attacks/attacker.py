@@ -24,7 +24,10 @@ FOUR = ("EE", "FI", "NO", "SE")
 #: Autosomal variants of the made-up sites.
 BLOCK = np.arange(0, 30)
 
-_BUDGETS = ("budget_runs", "budget_columns", "budget_numbers", "budget_sums")
+_BUDGETS = (
+    *("budget_runs", "budget_people_lists", "budget_columns", "budget_numbers", "budget_sums"),
+    *("noise_charges", "noise_plans"),
+)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_a_blob_that_is_announced_too_large_is_refused_before_its_bytes(tmp_path
 
 def test_more_bytes_than_announced_end_the_call(served: Driver, line: Line):
     order = sign(served.federation.coordinator, "BlobOrder", BlobOrder("run-1", "panel", "0" * 64, 10))
-    taken = 0
+    taken, before = 0, len(entries(served, "FI"))
 
     def parcels() -> Iterator[node_pb2.Parcel]:
         nonlocal taken
@@ -118,6 +118,7 @@ def test_more_bytes_than_announced_end_the_call(served: Driver, line: Line):
         line.stub.Put(parcels(), timeout=30)
 
     assert unwrapped(caught.value).code == "DAMAGED_BLOB"  # type: ignore[attr-defined]  # an error of ours
+    assert [(kind, body["code"]) for kind, body in entries(served, "FI")[before:]] == [("refused", "DAMAGED_BLOB")]
     # What is on its way when the call ends is bounded by gRPC's windows, not by the sender.
     assert taken < 100
 
