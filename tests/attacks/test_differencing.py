@@ -31,8 +31,7 @@ from tests.node_agent.sites import Federation, make_federation
 
 
 def begin_at(driver: Driver, plan: Plan, node: str) -> None:
-    """Propose everywhere, and begin at one node."""
-    driver.propose(plan)
+    """Begin at one node what was proposed everywhere: what planning answers is charged before, whatever follows."""
     driver.lines[node].call("Begin", BeginOrder(plan.run, digest(plan)))
 
 
@@ -57,6 +56,7 @@ def test_a_rerun_without_one_person_is_refused(tmp_path: Path):
     with attacked(tmp_path, ON) as driver:
         answered(driver, plan_of(driver, "run-1", (COUNTING,)))
         plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), "FI7")
+        driver.propose(plan)
 
         with refused(driver, "FI", "TOO_CLOSE"):
             begin_at(driver, plan, "FI")
@@ -68,6 +68,7 @@ def test_the_floor_is_the_number_of_people_who_differ(tmp_path: Path, number: in
         answered(driver, plan_of(driver, "run-1", (COUNTING,)))
         fewer = [f"FI{n}" for n in range(number)]
         plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), *fewer)
+        driver.propose(plan)
 
         if stands:
             begin_at(driver, plan, "FI")
@@ -80,6 +81,7 @@ def test_swapping_people_counts_those_who_come_and_those_who_go(tmp_path: Path):
     with attacked(tmp_path, ON, people=80) as driver:
         answered(driver, leaving_out(driver, plan_of(driver, "run-1", (COUNTING,)), *(f"FI{n}" for n in range(4))))
         plan = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), *(f"FI{n}" for n in range(4, 9)))
+        driver.propose(plan)
 
         with refused(driver, "FI", "TOO_CLOSE"):
             begin_at(driver, plan, "FI")  # 4 come back, 5 go: 9 differ
@@ -90,6 +92,7 @@ def test_overlapping_people_with_another_roster_are_refused(tmp_path: Path):
         answered(driver, plan_of(driver, "run-1", (COUNTING,)))
         smaller = without(driver, "SE")
         plan = leaving_out(smaller, plan_of(smaller, "run-2", (COUNTING,)), "FI7", "EE7", "NO7")
+        smaller.propose(plan)
 
         with refused(smaller, "FI", "TOO_CLOSE"):
             begin_at(smaller, plan, "FI")
@@ -120,6 +123,7 @@ def test_a_person_who_joins_the_data_later_is_not_shown(tmp_path: Path):
 
     with driven_locally(federation) as driver:
         plan = plan_of(driver, "run-2", (model,))
+        driver.propose(plan)
         with refused(driver, "FI", "TOO_CLOSE"):
             begin_at(driver, plan, "FI")
 
@@ -164,6 +168,7 @@ def test_two_traits_show_who_lacks_one_of_them_where_nothing_forbids_it(tmp_path
 def test_two_traits_that_are_too_close_cannot_be_in_one_plan(tmp_path: Path):
     with driven_locally(two_traits(tmp_path, ON)) as driver:
         plan = plan_of(driver, "run-1", PAIR)
+        driver.propose(plan)
 
         with refused(driver, "FI", "TOO_CLOSE"):
             begin_at(driver, plan, "FI")
@@ -173,6 +178,7 @@ def test_nor_in_two_plans_one_after_the_other(tmp_path: Path):
     with driven_locally(two_traits(tmp_path, ON)) as driver:
         answered(driver, plan_of(driver, "run-1", PAIR[:1]))
         plan = plan_of(driver, "run-2", (replace(PAIR[1], id="a0"),))
+        driver.propose(plan)
 
         with refused(driver, "FI", "TOO_CLOSE"):
             begin_at(driver, plan, "FI")
@@ -214,6 +220,7 @@ def test_a_rerun_without_a_node_is_refused_whatever_variants_it_asks(tmp_path: P
         answered(driver, plan_of(driver, "run-1", (COUNTING,)))
         smaller = without(driver, "SE")
         plan = fewer_variants(smaller, plan_of(smaller, "run-2", (COUNTING,)))
+        smaller.propose(plan)
 
         with refused(smaller, "FI", "OTHER_ROSTER"):
             begin_at(smaller, plan, "FI")

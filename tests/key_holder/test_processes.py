@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 import pytest
 
-from fedstats.errors import FedstatsError, NodeUnreachable, Refused
+from fedstats.errors import NodeUnreachable, Refused
 from fedstats.identity.keys import Leaf, generate_leaf
 from fedstats.ledger import verify
 from fedstats.transport.health import is_serving
@@ -136,10 +136,12 @@ def test_a_refusal_crosses_the_wire_with_its_code_and_the_name_of_the_key_holder
 def test_more_bytes_than_announced_end_the_call(tmp_path: Path):
     vault, address = vault_with_port(tmp_path)
     product = product_of(vault.public, words_of_nodes())
-    denied = pytest.raises(FedstatsError, match="longer than announced")
-    with serving(vault, address), dialled(vault, address) as holder, denied:
+    denied = pytest.raises(Refused, match="not the announced one")
+    with serving(vault, address), dialled(vault, address) as holder, denied as caught:
         holder.open(order_for(vault, product), product + bytes(128))
 
+    assert caught.value.code == "DAMAGED_BLOB"
+    assert entries_of(vault) == ["refused"]
     assert list((vault.folder / "state" / "products").iterdir()) == []
 
 
