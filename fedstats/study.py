@@ -1,7 +1,7 @@
 """What a run may touch, as plain data that every party signs or hashes alike."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -77,6 +77,14 @@ class Model:
         }
 
 
+def _people_and_columns(model: Model) -> tuple[str, Model]:
+    """What decides a model's cohort, genotypes apart: who may be in, and the model without its kind."""
+    by_term = any(term.column == "sex" and not term.level for term in model.terms)
+    known = by_term or model.sex_known or (model.kind == "x" and bool(model.traits))
+    people = "males" if model.kind == "y" else "of known sex" if known else "all"
+    return people, replace(model, id="", kind="autosome", sex_known=False)
+
+
 @document
 @dataclass(frozen=True)
 class Floors:
@@ -134,6 +142,13 @@ class Study:
     def scanned(self) -> tuple[Model, ...]:
         """The models that are scanned, all but the one that counts people."""
         return tuple(model for model in self.models if not model.accounting)
+
+    def twin(self, model: Model) -> Model:
+        """The first model with the same people and columns, itself if there is no other: their sums are the same.
+
+        So are those of the autosomes and of chromosome X, where sex is a covariate of both.
+        """
+        return next(other for other in self.models if _people_and_columns(other) == _people_and_columns(model))
 
     @property
     def accounting(self) -> Model | None:

@@ -47,9 +47,13 @@ class BlobFolder:
 
     def read(self, sha256: str, what: str) -> bytes:
         """Bytes of a blob; `what` says in an error what is missing."""
+        self.check(sha256, what)
+        return (self.folder / sha256).read_bytes()
+
+    def check(self, sha256: str, what: str) -> None:
+        """Refuse what needs a blob that is not here."""
         if not self.records.has_blob(sha256):
             raise ProtocolRefused(f"{what} was not put at this node before it was used", code="NO_BLOB")
-        return (self.folder / sha256).read_bytes()
 
     def sweep(self, now_seconds: float, needed: Collection[str] = ()) -> None:
         """Forget what passes asked that are over, a day after it was last put here, unless it is needed still.

@@ -3,7 +3,6 @@
 A row says which blobs hold what a pass had asked and what its total is; what they say is read when it is needed.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from fedstats.study import Block, Model
 from fedstats.wire.arrays import asks_from_bytes
 from fedstats.wire.messages import PassOrder
 from node_agent.blob_folder import BlobFolder
+from node_agent.last_used import LastUsed
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS certified (
@@ -49,9 +49,8 @@ class CertifiedTotals:
 
     ledger: Ledger
     blobs: BlobFolder
-    _read: dict[str, _Read] = field(default_factory=dict, repr=False)
-    _derived: dict[tuple[str, str, str], object] = field(default_factory=dict, repr=False)
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _read: LastUsed[str, _Read] = field(default_factory=lambda: LastUsed(_READ_KEPT), repr=False)
+    _derived: LastUsed[tuple[str, str, str], Any] = field(default_factory=lambda: LastUsed(_DERIVED_KEPT), repr=False)
 
     def keep(self, order: PassOrder, total: str, variants: Sequence[Indices | None]) -> None:
         """Keep that `total`, a blob, is the total of a pass; called within a transaction of the ledger."""
@@ -69,9 +68,9 @@ class CertifiedTotals:
         """Digests of the blobs that say what certified totals are of."""
         return {str(asks) for (asks,) in self.ledger.rows("SELECT asks FROM certified")}
 
-    def of(self, run: str, model: Model) -> "OfModel":
-        """What is certified of one model in a run."""
-        return OfModel(self, run, model)
+    def of(self, run: str, model: Model, twin: Model) -> "OfModel":
+        """What is certified of one model in a run; its whole-cohort sums are those of its twin (`Study.twin`)."""
+        return OfModel(self, run, model, twin)
 
     def find(self, run: str, model: Model, step: str, first: int, last: int) -> list[_Read]:
         """Passes of a step that cover some of a range of variants (-1, -1: whole-cohort sums), in order."""
@@ -84,7 +83,8 @@ class CertifiedTotals:
 
     def derive(self, key: tuple[str, str, str], make: Callable[[], V]) -> V:
         """What `make` gives, computed once for a run, a model and a name."""
-        return _kept(self._derived, self._lock, key, make, _DERIVED_KEPT)
+        found: V = self._derived.get(key, make)
+        return found
 
     def _totals(self, pass_id: str, step: Step[Any, Any], model: Model, asks: str, total: str) -> _Read:
         def make() -> _Read:
@@ -92,7 +92,7 @@ class CertifiedTotals:
             words = np.frombuffer(self.blobs.read(total, "a certified total"), "<u8")
             return _decoded(step, model, asked, words)
 
-        return _kept(self._read, self._lock, pass_id, make, _READ_KEPT)
+        return self._read.get(pass_id, make)
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,11 @@ class OfModel:
     totals: CertifiedTotals
     run: str
     model: Model
+    twin: Model
 
     def sums(self, step: str) -> Sequence[tuple[Any, Any]]:
         """Parameters and totals of the whole-cohort sums of a step, in order."""
-        found = self.totals.find(self.run, self.model, step, -1, -1)
+        found = self.totals.find(self.run, self.twin, step, -1, -1)
         return [pair for read in found for pair in zip(read.parameters, read.totals, strict=True)]
 
     def over(self, step: str, variants: Indices) -> Any:
@@ -113,19 +114,33 @@ class OfModel:
         if not len(variants):
             raise uncertified(step)
         found = self.totals.find(self.run, self.model, step, int(variants[0]), int(variants[-1]))
-        known = np.concatenate([read.variants for read in found]) if found else np.zeros(0, np.int64)
-        order = np.argsort(known, kind="stable")
+        # Variants increase within a pass, and most chunks are counted in one.
+        known, order = _in_order([read.variants for read in found])
         at = np.searchsorted(known, variants, sorter=order)
-        if (at == len(known)).any() or (known[order[at]] != variants).any():
+        if (at == len(known)).any():
+            raise uncertified(step)
+        rows = at if order is None else order[at]
+        if (known[rows] != variants).any():
             raise uncertified(step)
         parts = [read.totals[0] for read in found]
-        rows = order[at]
         kind = type(parts[0])
-        return kind(**{name: np.concatenate([getattr(part, name) for part in parts])[rows] for name in kind.schema()})
+        return kind(**{name: _joined([getattr(part, name) for part in parts])[rows] for name in kind.schema()})
 
     def once(self, name: str, make: Callable[[], V]) -> V:
         """What `make` gives, computed once for this run and model."""
         return self.totals.derive((self.run, self.model.id, name), make)
+
+
+def _in_order(parts: Sequence[Indices]) -> tuple[Indices, Indices | None]:
+    """Variants of some passes together, and the order that sorts them; None where they are sorted as they are."""
+    if len(parts) == 1:
+        return parts[0], None
+    known = _joined(parts) if parts else np.zeros(0, np.int64)
+    return known, np.argsort(known, kind="stable")
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _decoded(
@@ -145,16 +160,3 @@ def _decoded(
     kind = step.release
     joined = kind(**{name: np.concatenate([getattr(total, name) for total in totals]) for name in kind.schema()})
     return _Read(tuple(parameters), (joined,), np.concatenate(blocks))
-
-
-K = TypeVar("K")
-
-
-def _kept(kept: dict[K, Any], lock: threading.RLock, key: K, make: Callable[[], V], most: int) -> V:
-    """A value that is kept, or made and kept; the one that was not used for longest goes first."""
-    with lock:
-        found: V = kept.pop(key) if key in kept else make()
-        while len(kept) >= most:
-            kept.pop(next(iter(kept)))
-        kept[key] = found
-        return found

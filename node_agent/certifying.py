@@ -4,8 +4,6 @@ The claim comes as a blob and an order (step K), the scalars of all nodes with t
 `fedstats.privacy.certify` for what they prove.
 """
 
-import numpy as np
-
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed, sign
 from fedstats.privacy.certify import SCALARS, check_total, make_scalars
@@ -43,15 +41,13 @@ def keep_certified(node: Node, one: ThisPass, order: ReceiptOrder) -> None:
     _, transcript = _agreed(node, one)
     roster = members(one.plan)
     check_total((one.order.run, one.order.pass_id), roster, transcript, claim, from_texts(order.scalars, roster))
-    variants = [variants for variants, _ in read_asks(node, one.plan, one.order).asks]
-    node.certified.keep(one.order, order.total, variants)
+    node.certified.keep(one.order, order.total, read_asks(node, one.plan, one.order).variants)
 
 
 def _words(node: Node, one: ThisPass) -> int:
     """Words of the pass at each node, without check words."""
-    return int(np.sum(read_asks(node, one.plan, one.order).words)) - CHECK_WORDS * len(
-        read_asks(node, one.plan, one.order).asks
-    )
+    words = read_asks(node, one.plan, one.order).words
+    return sum(words) - CHECK_WORDS * len(words)
 
 
 def _agreed(node: Node, one: ThisPass) -> tuple[ReadySecret | None, str]:

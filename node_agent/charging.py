@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from fedstats.arrays import Indices
-from fedstats.step import from_arrays
 from fedstats.study import Model
 from fedstats.wire.messages import PassOrder, Plan
 from node_agent.budget_records import Account, union
@@ -131,7 +130,7 @@ def _sharing(node: Node, bits: Bits, others: Iterable[str]) -> dict[str, Bits]:
 
 
 def _numbers_of(read: ReadAsks) -> int:
-    return max(numbers_of(read.step, read.model, from_arrays(read.step.parameters, arrays)) for _, arrays in read.asks)
+    return max(numbers_of(read.step, read.model, parameters) for parameters in read.parameters)
 
 
 def _name_of_sum(cohort: str, order: PassOrder, model: Model) -> str:
@@ -142,7 +141,7 @@ def _name_of_sum(cohort: str, order: PassOrder, model: Model) -> str:
 
 def _file_rows(node: Node, plan: Plan, read: ReadAsks) -> Indices:
     """Rows of the genotype file, so that another panel does not make other variants of them."""
-    asked = np.concatenate([variants for variants, _ in read.asks if variants is not None])
+    asked = np.concatenate([variants for variants in read.variants if variants is not None])
     of_panel = node.cohorts.bound(plan.dataset, plan.panel).loaded.availability.rows
     return np.asarray(of_panel[asked], np.int64)
 

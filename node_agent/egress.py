@@ -91,21 +91,21 @@ def release(job: Job, done: int, in_order: InOrder, record: Record) -> None:
     """
     # 1 Authorise, before any data are read: parameters are attack surface.
     job.authorise()
-    for _, arrays in job.asks:
-        job.step.admissible(from_arrays(job.step.parameters, arrays), job.floors)
+    parameters = [from_arrays(job.step.parameters, arrays) for _, arrays in job.asks]
+    for asked in parameters:
+        job.step.admissible(asked, job.floors)
     # 2 Load
     dataset, cohort = job.load()
     # 3 to 5, several blocks at a time
     todo = range(done, len(job.asks))
-    contributions = in_order(partial(_protected, job, dataset, cohort, number) for number in todo)
+    contributions = in_order(partial(_protected, job, dataset, cohort, number, parameters[number]) for number in todo)
     # 6 Record, in order, durably, before anything of it can be fetched
     for number, contribution in zip(todo, contributions, strict=True):
         record(number, contribution.data)
 
 
-def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int) -> Contribution:
-    variants, arrays = job.asks[number]
-    parameters = from_arrays(job.step.parameters, arrays)
+def _protected(job: Job, dataset: Dataset, cohort: Cohort, number: int, parameters: Any) -> Contribution:
+    variants, _ = job.asks[number]
     # 3 Compute
     block = None if variants is None else Block(variants)
     at_hand = cohort if variants is None else with_block(cohort, dataset, variants)

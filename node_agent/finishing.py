@@ -73,6 +73,7 @@ def clear_run(node: Node, run: str) -> None:
         if node.secrets.has(ready_secret(pass_id)) or node.secrets.has(pass_secret(pass_id)) or node.spool.has(pass_id):
             clear(node, pass_id)
     node.blobs.release(run)
+    node.asks_read.forget()
 
 
 def clear_what_is_over(node: Node) -> None:

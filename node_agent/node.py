@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from fedstats.crash import CrashPoint, crash_points
 from fedstats.errors import ConfigError, FaultyInput, FedstatsError, UsageError
@@ -30,6 +31,7 @@ from node_agent.cohorts import Cohorts
 from node_agent.config import DatasetSettings, Settings
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, register_dataset
 from node_agent.encryption import Encryption
+from node_agent.last_used import LastUsed
 from node_agent.noise_ledger import TABLES as NOISE_TABLES
 from node_agent.noise_ledger import NoiseLedger
 from node_agent.peer_ledgers import TABLES as PEER_TABLES
@@ -46,6 +48,10 @@ from node_agent.spool import Spool, open_spool
 ALL_TABLES = (
     TABLES + RUN_TABLES + PEOPLE_TABLES + PEER_TABLES + COHORT_TABLES + BUDGET_TABLES + CERTIFIED_TABLES + NOISE_TABLES
 )
+
+
+#: Passes whose asks are kept read: those in flight.
+_ASKS_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class Node:
     spool: Spool
     blobs: BlobFolder
     certified: CertifiedTotals
+    asks_read: LastUsed[tuple[str, ...], Any]
     cohorts: Cohorts
     budgets: BudgetRecords
     noise: NoiseLedger
@@ -215,6 +222,7 @@ def assembled(
         spool=open_spool(settings.state / "spool", records),
         blobs=blobs,
         certified=CertifiedTotals(ledger, blobs),
+        asks_read=LastUsed(_ASKS_KEPT),
         cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
         budgets=BudgetRecords(ledger),
         noise=NoiseLedger(ledger),

@@ -1,10 +1,12 @@
 """What the order of a pass may ask: everything is checked against plan, policy and step before any data are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
 from fedstats.planning.panel import KIND_OF_CHROMOSOME
 from fedstats.privacy.pass_state import PassState
@@ -16,7 +18,11 @@ from fedstats.wire.passes import ask_widths, ask_words, encrypted_bytes, layout_
 from node_agent.node import Node
 from node_agent.permitted import domain_of, model_of, permitted_step
 from node_agent.records import PassRecord
-from node_agent.steering import Asks, check_follows
+from node_agent.steering import check_follows
+
+Asks = tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
+
+_ASKS = "what the pass asks"
 
 #: Most bytes of one pass at one node (decision D1): what a spool file may take.
 LARGEST_PASS_BYTES = 1 << 26
@@ -53,12 +59,28 @@ class Asked:
 
 @dataclass(frozen=True)
 class ReadAsks:
-    """The asks of a pass as their blob holds them, for one step on one model."""
+    """The asks of a pass as their blob holds them, for one step on one model.
+
+    Attributes
+    ----------
+    asks
+        Panel indices of each block, or None, and arrays by name.
+    parameters
+        The arrays of each ask as parameters of the step.
+    words
+        Ring words of each ask, check word included.
+    """
 
     step: Step[Any, Any]
     model: Model
     asks: Asks
+    parameters: tuple[Any, ...]
     words: tuple[int, ...]
+
+    @property
+    def variants(self) -> tuple[Indices | None, ...]:
+        """Panel indices of each block, None for a whole-cohort sum."""
+        return tuple(variants for variants, _ in self.asks)
 
 
 def this_pass(node: Node, run: str, pass_identity: str) -> ThisPass:
@@ -83,24 +105,32 @@ def check_order(node: Node, order: PassOrder) -> Asked:
     if order.pass_id != pass_id(order.run, order.scope, order.call, order.attempt):
         raise ProtocolRefused("the id of the pass does not follow from its place in the run.", code="WRONG_PASS_ID")
     _check_attempts(node, order)
+    node.blobs.check(order.asks, _ASKS)
     read = read_asks(node, plan, order)
     floors = node.policy.floors()
-    for _, arrays in read.asks:
-        read.step.admissible(from_arrays(read.step.parameters, arrays), floors)
+    for parameters in read.parameters:
+        read.step.admissible(parameters, floors)
     _check_variants(node, plan, read)
     _check_layout(node, plan, order, read)
-    check_follows(node.certified, plan, read.step, read.model, read.asks)
+    check_follows(node.certified, plan, read.step, read.model, zip(read.variants, read.parameters, strict=True))
     return Asked(plan, node.cohorts.name_of(plan, order.plan, read.model), domain_of(read.model), read)
 
 
 def read_asks(node: Node, plan: Plan, order: PassOrder) -> ReadAsks:
-    """The asks of an order, read as parameters of its step."""
+    """The asks of an order as parameters of its step; several steps of a pass need them, which are read once."""
     model = model_of(plan.study, order.model)
     step = permitted_step(order.step, plan.study, model)
-    asks = tuple(asks_from_bytes(node.blobs.read(order.asks, "what the pass asks")))
-    if not asks or any((variants is not None) != step.genotypes for variants, _ in asks):
-        raise ProtocolRefused(f"the asks do not fit the step {step.name!r}.", code="MALFORMED")
-    return ReadAsks(step, model, asks, ask_words(step, model, asks))
+
+    def read() -> ReadAsks:
+        asks = tuple(asks_from_bytes(node.blobs.read(order.asks, _ASKS)))
+        if not asks or any((variants is not None) != step.genotypes for variants, _ in asks):
+            raise ProtocolRefused(f"the asks do not fit the step {step.name!r}.", code="MALFORMED")
+        parameters = tuple(from_arrays(step.parameters, arrays) for _, arrays in asks)
+        return ReadAsks(step, model, asks, parameters, ask_words(step, model, asks))
+
+    # A plan and the bytes of a blob never change under their names.
+    found: ReadAsks = node.asks_read.get((order.plan, model.id, step.name, order.asks), read)
+    return found
 
 
 def _check_attempts(node: Node, order: PassOrder) -> None:
@@ -114,7 +144,7 @@ def _check_attempts(node: Node, order: PassOrder) -> None:
 
 def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
     """Variants must be the run's, of the model's kind, each once, and not more than the plan allows in a pass."""
-    blocks = [variants for variants, _ in read.asks if variants is not None]
+    blocks = [variants for variants in read.variants if variants is not None]
     if not blocks:
         return
     asked = np.concatenate(blocks)

@@ -4,24 +4,23 @@ Otherwise a coordinator that lies about a total could have any variant admitted,
 two nodes two means. Where a run certifies nothing (see `fedstats.wire.passes.certifies`) the coordinator is trusted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 from fedstats.arrays import Indices
 from fedstats.certified import not_the_total
 from fedstats.errors import ProtocolRefused, RangeOverflow, UsageError
-from fedstats.step import Step, from_arrays
+from fedstats.step import Step
 from fedstats.study import Block, Model
 from fedstats.wire.messages import Plan
 from fedstats.wire.passes import certifies
 from node_agent.certified_totals import CertifiedTotals
 
-Asks = tuple[tuple[Indices | None, Mapping[str, np.ndarray]], ...]
+#: Variants of each block, None for a whole-cohort sum, and the parameters of the step.
+Asked = Iterable[tuple[Indices | None, Any]]
 
 
-def check_follows(totals: CertifiedTotals, plan: Plan, step: Step[Any, Any], model: Model, asks: Asks) -> None:
+def check_follows(totals: CertifiedTotals, plan: Plan, step: Step[Any, Any], model: Model, asked: Asked) -> None:
     """Refuse parameters that do not follow from the certified totals of a run.
 
     Raises
@@ -31,11 +30,11 @@ def check_follows(totals: CertifiedTotals, plan: Plan, step: Step[Any, Any], mod
     """
     if step.follows is None or not certifies(plan):
         return
-    certified = totals.of(plan.run, model)
-    for variants, arrays in asks:
+    certified = totals.of(plan.run, model, plan.study.twin(model))
+    for variants, parameters in asked:
         block = None if variants is None else Block(variants)
         try:
-            step.follows(from_arrays(step.parameters, arrays), model, block, certified)
+            step.follows(parameters, model, block, certified)
         except (UsageError, RangeOverflow) as error:
             # Totals from which an honest coordinator would ask nothing more.
             raise refused_because(error) from error

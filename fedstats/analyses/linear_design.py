@@ -1,7 +1,7 @@
 """The design of a linear scan over the whole cohort: standardised products, and refusals before any scan begins."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from fedstats.analyses.standardise import (
     COLUMN_BITS,
     CrossProducts,
     column_cross_products,
-    site_differences,
 )
 from fedstats.arrays import Reals, Wide
 from fedstats.errors import UsageError
@@ -38,6 +37,8 @@ class LinearDesign:
         Raw products, intercept first: shapes (k + 1, k + 1), (k + 1, p), (p,); the intercept is 0 with site effects.
     centred_design, centred_design_trait, centred_trait_squares
         The same about the means (with site effects: as they are), without the intercept.
+    between_sites
+        The part of each trait's sum of squares that lies between the sites, shape (trait,).
     local
         Number of columns whose effects are taken out, over all sites.
     """
@@ -51,6 +52,7 @@ class LinearDesign:
     centred_design: Reals
     centred_design_trait: Reals
     centred_trait_squares: Reals
+    between_sites: Reals
     local: int
 
     @property
@@ -62,6 +64,14 @@ class LinearDesign:
     def column_count(self) -> int:
         """Columns besides the genotype: covariates, and the intercept or those taken out at the sites."""
         return len(self.model.terms) + (self.local if self.model.site_effects else 1)
+
+
+def shared_design(
+    federation: Federation, study: Study, model: Model, known: Mapping[str, LinearDesign]
+) -> LinearDesign:
+    """The design of a model: that of its twin where it is known, for its sums are the same, or else asked for."""
+    twin = known.get(study.twin(model).id)
+    return replace(twin, model=model) if twin else linear_design(federation, study, model)
 
 
 def linear_design(federation: Federation, study: Study, model: Model) -> LinearDesign:
@@ -96,6 +106,7 @@ def _design(model: Model, described: Description, scale: Scaling, total: CrossPr
         centred_design=_centred(total.design[1:, 1:], first[1:], first[1:], people),
         centred_design_trait=_centred(total.design_trait[1:], first[1:], traits, people),
         centred_trait_squares=np.diagonal(_centred(np.diag(total.trait_squares), traits, traits, people)).copy(),
+        between_sites=total.between,
         local=local,
     )
 
@@ -173,13 +184,12 @@ def collinear(products: Reals, names: list[str]) -> str:
     return ""
 
 
-def site_warnings(federation: Federation, study: Study, model: Model, design: LinearDesign) -> Iterator[Note]:
+def site_warnings(study: Study, design: LinearDesign) -> Iterator[Note]:
     """Warn of traits whose means differ between sites, where effects of sites are not taken out."""
-    sites, people = len(study.nodes), design.description.people
+    model, sites, people = design.model, len(study.nodes), design.description.people
     if model.site_effects or sites < 2 or people <= sites:
         return
-    between = federation.sum(site_differences, model, design.scaling).between
-    for trait, part, whole in zip(model.traits, between, design.centred_trait_squares, strict=True):
+    for trait, part, whole in zip(model.traits, design.between_sites, design.centred_trait_squares, strict=True):
         f = (part / (sites - 1)) / ((whole - part) / (people - sites))
         p = p_of_f(float(f), sites - 1, people - sites)
         if p < SITE_WARNING:

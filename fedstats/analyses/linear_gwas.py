@@ -11,7 +11,7 @@ import numpy as np
 
 from fedstats.analyses.association_rows import AssociationRows, arm_columns, scan_models
 from fedstats.analyses.genotype_counts import VariantTotals, above_floors, arm_counts, count_variants
-from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
+from fedstats.analyses.linear_design import LinearDesign, shared_design, site_warnings
 from fedstats.analyses.linear_totals import complete_sums, imputed_sums
 from fedstats.analyses.statuses import missing_code, status
 from fedstats.analyses.variant_filters import filter_variants
@@ -40,9 +40,9 @@ def linear_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -
     designs: dict[str, LinearDesign] = {}
     examined: set[str] = set()
     for model in study.models:
-        designs[model.id] = linear_design(federation, study, model)
+        designs[model.id] = shared_design(federation, study, model, designs)
         if not examined.issuperset(trait.name for trait in model.traits):
-            yield from site_warnings(federation, study, model, designs[model.id])
+            yield from site_warnings(study, designs[model.id])
         examined.update(trait.name for trait in model.traits)
     yield from federation.map(lambda handle, chunk: scan_chunk(handle, study, designs, chunk), chunks)
 

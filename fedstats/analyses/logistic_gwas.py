@@ -6,8 +6,8 @@ the status SEPARATION: at once where cases or controls have one allele only, as 
 runs away.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,11 +62,10 @@ def logistic_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk])
     designs: dict[str, LogisticDesign] = {}
     examined: set[str] = set()
     for model in study.scanned:
-        columns = linear_design(federation, study, model)
+        designs[model.id] = _design(federation, study, model, designs)
         if not examined.issuperset(trait.name for trait in model.traits):
-            yield from site_warnings(federation, study, model, columns)
+            yield from site_warnings(study, designs[model.id].columns)
         examined.update(trait.name for trait in model.traits)
-        designs[model.id] = _with_nulls(federation, columns)
         yield from _null_notes(designs[model.id])
     yield from federation.map(lambda handle, chunk: scan_chunk(handle, study, designs, chunk), chunks)
 
@@ -86,6 +85,15 @@ def _refuse_unknown(study: Study) -> None:
             code="NOT_BINARY",
             hint="Use --model linear for them.",
         )
+
+
+def _design(federation: Federation, study: Study, model: Model, known: Mapping[str, LogisticDesign]) -> LogisticDesign:
+    """The design of a model: that of its twin where it is known, for its sums are the same, or else asked for."""
+    twin = known.get(study.twin(model).id)
+    if twin is None:
+        return _with_nulls(federation, linear_design(federation, study, model))
+    fits = tuple(replace(fit, model=model) for fit in twin.fits)
+    return LogisticDesign(replace(twin.columns, model=model), fits)
 
 
 def _with_nulls(federation: Federation, columns: LinearDesign) -> LogisticDesign:

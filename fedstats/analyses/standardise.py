@@ -107,20 +107,31 @@ def _product_bound(limits: Limits) -> float:
     return 2.0 * limits.people
 
 
+def _people_bound(limits: Limits) -> float:
+    return 1.01 * limits.people
+
+
 def _exact(*dims: str) -> WideSum:
     return WideSum(*dims, bound=_product_bound, fraction_bits=2 * COLUMN_BITS, words=2)
 
 
 @dataclass(frozen=True)
 class CrossProducts(Additive):
-    """Products of standardised columns over people, at 68 fraction bits; coefficient 0 is the intercept."""
+    """Products of standardised columns over people, at 68 fraction bits; coefficient 0 is the intercept.
+
+    `between` says how far trait means of sites lie apart: the sum over sites of people times squared distance, in
+    variances. Of one node it is one number, hidden in the sum; with effects of sites it is zero.
+    """
+
+    NODEWISE: ClassVar[frozenset[str]] = frozenset({"between"})
 
     design: Annotated[Wide, _exact("coefficient", "coefficient")]
     design_trait: Annotated[Wide, _exact("coefficient", "trait")]
     trait_squares: Annotated[Wide, _exact("trait")]
+    between: Annotated[Reals, Sum("trait", bound=_people_bound)]
 
 
-@local_step("columns/cross_products@1", rests_on=(MOMENTS,), follows=scaling_follows)
+@local_step("columns/cross_products@2", rests_on=(MOMENTS,), follows=scaling_follows)
 def column_cross_products(cohort: Cohort, at: Scaling) -> CrossProducts:
     """Products of the standardised columns; with site effects the intercept is nobody's column and all zero."""
     columns = standardised(cohort, at)
@@ -135,24 +146,13 @@ def column_cross_products(cohort: Cohort, at: Scaling) -> CrossProducts:
         trait_squares=np.array(
             [cross_products(trait[:, [t]], trait[:, [t]])[0, 0] for t in range(trait.shape[1])], object
         ),
+        between=_between(cohort, columns),
     )
 
 
-def _people_bound(limits: Limits) -> float:
-    return 1.01 * limits.people
-
-
-@dataclass(frozen=True)
-class SiteDifferences(Additive):
-    """How far trait means of sites lie apart: the sum over sites of people times squared distance, in variances."""
-
-    NODEWISE: ClassVar[frozenset[str]] = frozenset({"between"})
-
-    between: Annotated[Reals, Sum("trait", bound=_people_bound)]
-
-
-@local_step("columns/site_differences@1", rests_on=(MOMENTS,), follows=scaling_follows)
-def site_differences(cohort: Cohort, at: Scaling) -> SiteDifferences:
-    """The node's people times the squared distance of its mean; one number a node, hidden in the sum."""
-    sums = np.ldexp(standardised(cohort, at).traits.sum(axis=0).astype(np.float64), -COLUMN_BITS)
-    return SiteDifferences(between=sums * sums / max(cohort.size, 1))
+def _between(cohort: Cohort, columns: Columns) -> Reals:
+    """People times the squared distance of this node's mean of each trait, shape (trait,)."""
+    if cohort.site.shape[1]:
+        return np.zeros(columns.traits.shape[1])
+    sums = np.ldexp(columns.traits.sum(axis=0).astype(np.float64), -COLUMN_BITS)
+    return np.asarray(sums * sums / max(cohort.size, 1))

@@ -47,11 +47,11 @@ class CallCounts:
 
 def genotype_words(block: PackedBlock) -> Words:
     """A copy of the block in 64-bit words, 32 calls each, zero past the last byte; shape (variant, word)."""
-    raw = block.bytes()
-    words = -(-raw.shape[1] // 64) * 8
-    copied = _aligned((len(raw), words), np.uint64)
-    copied.view(np.uint8)[:, : raw.shape[1]] = raw
-    return copied
+    packed = block.packed.view(np.ndarray)
+    packed.flags.writeable = False  # as a mapped file is, so that one compiled loop serves all
+    words = _aligned_as_found((len(block), -(-packed.shape[1] // 64) * 8), np.uint64)
+    loops.gather(packed, block.rows, words.view(np.uint8))
+    return words
 
 
 def keep_words(people: Bools) -> Words:
@@ -185,7 +185,7 @@ def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: 
         sums[few_second] = 2 * (columns.whole - missing[few_second]) - sums[few_second]
     if len(common):
         half_words = words.view(np.uint32)
-        tables = _aligned((4, 256, z.shape[1]), np.int64)
+        tables = _aligned_as_found((4, 256, z.shape[1]), np.int64)
         lines = np.empty((16, len(common)), np.uint32)
         loops.table_kernel(z.shape[1])(half_words, common, z, tables, lines, sums)
     return sums
@@ -212,7 +212,14 @@ def missing_cross_products(words: Words, people: Bools, columns: Reals, alone: s
 
 def _aligned(shape: tuple[int, ...], dtype: type[_T]) -> npt.NDArray[_T]:
     """Zeros that start at a multiple of 64 bytes."""
+    found = _aligned_as_found(shape, dtype)
+    found.fill(0)
+    return found
+
+
+def _aligned_as_found(shape: tuple[int, ...], dtype: type[_T]) -> npt.NDArray[_T]:
+    """An array that starts at a multiple of 64 bytes, to be written before it is read."""
     size = prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
+    raw = np.empty(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return cast("npt.NDArray[_T]", raw[start : start + size].view(dtype).reshape(shape))

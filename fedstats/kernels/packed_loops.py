@@ -20,7 +20,20 @@ ONE = np.uint64(1)
 MISSING, FIRST_ALLELE, SECOND_ALLELE = 0, 1, 2
 
 Words = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
 HalfWords = npt.NDArray[np.uint32]
+
+
+@nb.njit(nogil=True, cache=True)
+def gather(packed: Bytes, rows: Indices, out: Bytes) -> None:
+    """Copy rows of `packed` to the start of the rows of `out`, shape (variant, byte), and clear what lies behind."""
+    length = packed.shape[1]
+    for number in range(len(rows)):
+        row = rows[number]
+        for at in range(length):
+            out[number, at] = packed[row, at]
+        for at in range(length, out.shape[1]):
+            out[number, at] = 0
 
 
 @nb.njit(nogil=True, cache=True)

@@ -88,8 +88,7 @@ def _admission() -> dict[str, np.ndarray]:
 
 _PARAMETERS: Mapping[str, Callable[[Cohort], Any]] = {
     "columns/moments@1": lambda of: Nothing(),
-    "columns/cross_products@1": scaling,
-    "columns/site_differences@1": scaling,
+    "columns/cross_products@2": scaling,
     "genotypes/counts@1": lambda of: Nothing(),
     "genotypes/counts_by_sex@1": lambda of: Nothing(),
     "genotypes/arms@1": lambda of: ArmParameters(np.array([1]), **_admission()),
