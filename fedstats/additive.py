@@ -16,6 +16,7 @@ Statistics import this module; it knows nothing of them, of privacy or of the ne
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from math import ceil, log2, prod
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
@@ -203,6 +204,14 @@ class Slot:
 
 def layout(kind: type[Additive], sizes: Mapping[str, int]) -> tuple[Slot, ...]:
     """Where each field of a release lies, given the lengths of its dimensions."""
+    known: Any = kind  # mypy takes no class for hashable whose instances are not
+    return _layout(known, tuple(sizes.items()))
+
+
+#: Blocks of a scan have a few sizes, and each is laid out many times.
+@lru_cache(maxsize=256)
+def _layout(kind: type[Additive], lengths: tuple[tuple[str, int], ...]) -> tuple[Slot, ...]:
+    sizes = dict(lengths)
     slots: list[Slot] = []
     first = 0
     for name, declared in kind.schema().items():

@@ -20,7 +20,7 @@ Tables = Callable[[Federation, Study, Model, VariantTotals], Mapping[str, Column
 
 def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables) -> Iterator[Rows]:
     """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status."""
-    people = {model.id: describe(federation, model).people for model in study.models}
+    people = _people(federation, study)
 
     def rows(handle: Federation, chunk: Chunk) -> Rows:
         found: dict[str, Columns] = {}
@@ -36,6 +36,15 @@ def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk]
         return Rows(found, filtered)
 
     yield from federation.map(rows, chunks)
+
+
+def _people(federation: Federation, study: Study) -> dict[str, int]:
+    """How many people each model has; models that are twins have the same."""
+    found: dict[str, int] = {}
+    for model in study.models:
+        twin = study.twin(model).id
+        found[model.id] = found[twin] if twin in found else describe(federation, model).people
+    return found
 
 
 def _finished(totals: VariantTotals, low: np.ndarray, columns: Columns) -> Columns:

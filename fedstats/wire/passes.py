@@ -6,12 +6,13 @@ so as masks that do not cancel, never as a wrong sum.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from fedstats.additive import Limits, layout, total_words
+from fedstats.additive import Additive, Limits, layout, total_words
 from fedstats.analysis import steers
 from fedstats.arrays import Indices
 from fedstats.documents import digest
@@ -108,12 +109,20 @@ def word_widths(step: Step[Any, Any], sizes: Mapping[str, int], limits: Limits) 
 
     Counts are bounded by the number of people, which is far below 64 bits; every other word takes all of them.
     """
-    slots = layout(step.release, sizes)
+    release: Any = step.release  # as in `layout`
+    return _widths(release, tuple(sizes.items()), limits)
+
+
+#: As layouts, they are few and asked for with every block.
+@lru_cache(maxsize=64)
+def _widths(release: type[Additive], lengths: tuple[tuple[str, int], ...], limits: Limits) -> Widths:
+    slots = layout(release, dict(lengths))
     widths = np.full(total_words(slots) + CHECK_WORDS, 64, np.uint8)
     for slot in slots:
         if slot.field.representation == "count":
             most = ceil(slot.field.bound(limits))
             widths[slot.first_word : slot.first_word + slot.words] = most.bit_length() + 1
+    widths.flags.writeable = False
     return widths
 
 
