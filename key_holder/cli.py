@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fedstats.errors import FedstatsError
-from fedstats.lean_process import load_quickly, one_thread_below
+from fedstats.lean_process import few_arenas, load_quickly, one_thread_below
 from fedstats.terminal.failures import exit_code, print_error
 from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
@@ -40,6 +40,7 @@ def run() -> None:
     """Entry point: run a command and end with its exit code; every error is one clear message."""
     # The processes that open ciphertexts share the cores.
     one_thread_below()
+    few_arenas()
     load_quickly()
     sys.exit(exit_code(PROGRAM, app, _show))
 

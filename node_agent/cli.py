@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from fedstats.errors import FedstatsError
-from fedstats.lean_process import load_arrow_alone, load_logging_alone, load_quickly, one_thread_below
+from fedstats.lean_process import few_arenas, load_arrow_alone, load_logging_alone, load_quickly, one_thread_below
 from fedstats.terminal.failures import exit_code, print_error
 from fedstats.terminal.help_pages import SETTINGS, GroupedCommand
 
@@ -38,6 +38,7 @@ def run() -> None:
     """Entry point: run a command and end with its exit code; every error is one clear message."""
     # The agent's own threads share the cores.
     one_thread_below()
+    few_arenas()
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     load_quickly()
     sys.exit(exit_code("fedstats-node", app, _show))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fedstats.arrays import Bools, Indices
 from fedstats.cohort import Cohort
@@ -15,7 +16,6 @@ from fedstats.dataset import Dataset, cohort_of
 from fedstats.errors import ProtocolRefused, UsageError
 from fedstats.genotypes import PackedBlock
 from fedstats.lean_process import give_back_memory
-from fedstats.planning.panel import Panel
 from fedstats.planning.people_lists import read_people
 from fedstats.planning.request import earlier_runs
 from fedstats.planning.survey import column_of
@@ -43,9 +43,12 @@ class _NoGenotypes:
 
 @dataclass(frozen=True)
 class BoundPanel:
-    """A panel with one data set in its order."""
+    """A data set in the order of a panel, and all that is needed of the panel from then on.
 
-    panel: Panel
+    `chromosome` holds the code of each variant's, shape (panel variant,).
+    """
+
+    chromosome: npt.NDArray[np.uint8]
     loaded: LoadedDataset
 
 
@@ -93,7 +96,9 @@ class Cohorts:
 
         def make() -> BoundPanel:
             read = panel_from_bytes(self.blobs.read(panel, "the variant panel"))
-            found = BoundPanel(read, self.dataset(dataset).bind(read))
+            give_back_memory()
+            found = BoundPanel(read.chromosome, self.dataset(dataset).bind(read))
+            del read
             give_back_memory()
             return found
 
@@ -107,7 +112,7 @@ class Cohorts:
         """Panel indices that a run may touch."""
 
         def make() -> Indices:
-            size = len(self.bound(plan.dataset, plan.panel).panel)
+            size = len(self.bound(plan.dataset, plan.panel).chromosome)
             return variants_from_bytes(self.blobs.read(plan.variants, "the list of variants"), size)
 
         return self._kept(("variants", plan.panel, plan.variants), make)

@@ -158,7 +158,7 @@ def _check_variants(node: Node, plan: Plan, read: ReadAsks) -> None:
     at = np.searchsorted(of_run, asked)
     if (at == len(of_run)).any() or (of_run[at] != asked).any():
         raise ProtocolRefused("the pass asks variants that the plan does not have.", code="NO_VARIANT")
-    kinds = KIND_OF_CHROMOSOME[node.cohorts.bound(plan.dataset, plan.panel).panel.chromosome[asked]]
+    kinds = KIND_OF_CHROMOSOME[node.cohorts.bound(plan.dataset, plan.panel).chromosome[asked]]
     if (kinds != KINDS.index(read.model.kind)).any():
         raise ProtocolRefused(f"model {read.model.id!r} is not for variants of this kind.", code="WRONG_VARIANTS")
 

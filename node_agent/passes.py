@@ -45,7 +45,6 @@ from node_agent.records import PassRecord
 from node_agent.secret_files import own_words, pass_secret, ready_secret, run_secret
 from node_agent.signed_texts import from_texts
 
-
 #: A pass that sent less leaves too little behind for the time that it takes to give it back.
 _LARGE_BYTES = 1 << 20
 

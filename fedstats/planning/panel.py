@@ -5,7 +5,7 @@ Effect allele is ALT: column 5 (A1) of a .bim file.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -169,6 +169,23 @@ class Panel:
         """The panel of columns of text; a chromosome that is not known becomes UNPLACED."""
         codes, alleles = _alleles(ref, alt)
         return cls(_chromosomes(chromosome), position, _one_array(ids), codes[0], codes[1], alleles)
+
+
+def joined_panels(parts: Sequence[Panel]) -> Panel:
+    """Panels one behind the other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    codes: dict[str, int] = {}
+    of_part = [np.array([codes.setdefault(a, len(codes)) for a in part.alleles], np.int32) for part in parts]
+    return Panel(
+        chromosome=np.concatenate([part.chromosome for part in parts]),
+        position=np.concatenate([part.position for part in parts]),
+        ids=pa.concat_arrays([part.ids for part in parts]),
+        ref=np.concatenate([of[part.ref] for of, part in zip(of_part, parts, strict=True)]),
+        alt=np.concatenate([of[part.alt] for of, part in zip(of_part, parts, strict=True)]),
+        alleles=tuple(codes),
+        left_out=sum(part.left_out for part in parts),
+    )
 
 
 def read_panel(path: Path) -> Panel:

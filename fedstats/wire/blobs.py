@@ -21,9 +21,12 @@ from pyarrow import csv
 from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
 from fedstats.planning.delimited import LONGEST_LINE_BYTES
-from fedstats.planning.panel import UNPLACED, Panel
+from fedstats.planning.panel import UNPLACED, Panel, joined_panels
 
 PURPOSES = ("panel", "variants", "people", "asks", "total")
+
+#: Text of a panel that is read at once.
+_BLOCK_BYTES = 1 << 22
 
 _COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT")
 
@@ -41,23 +44,45 @@ def panel_from_bytes(body: bytes) -> Panel:
     ProtocolRefused
         The bytes are something else.
     """
-    types = {name: pa.int64() if name == "POS" else pa.string() for name in _COLUMNS}
+    # A block is read at a time, for text takes several times what is kept of it; a block has to hold whole lines.
+    size = _BLOCK_BYTES if _longest_line(body) < _BLOCK_BYTES else LONGEST_LINE_BYTES
     try:
-        table = csv.read_csv(
+        return joined_panels([_panel_of(pa.Table.from_batches([batch])) for batch in _batches(body, size)])
+    except pa.ArrowInvalid:
+        raise ProtocolRefused("the panel is not well formed", code="MALFORMED") from None
+
+
+def _longest_line(body: bytes) -> int:
+    """Bytes of the longest line, its end apart."""
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1, append=len(body)).max())
+
+
+def _batches(body: bytes, block_bytes: int) -> Iterator[pa.RecordBatch]:
+    types = {name: pa.int64() if name == "POS" else pa.string() for name in _COLUMNS}
+    return iter(
+        csv.open_csv(
             pa.BufferReader(body),
-            read_options=csv.ReadOptions(column_names=list(_COLUMNS), block_size=LONGEST_LINE_BYTES),
+            read_options=csv.ReadOptions(column_names=list(_COLUMNS), block_size=block_bytes, use_threads=False),
             parse_options=csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
-    except pa.ArrowInvalid:
-        raise ProtocolRefused("the panel is not well formed", code="MALFORMED") from None
+    )
+
+
+def _panel_of(table: pa.Table) -> Panel:
+    """Some lines of a panel."""
     if any(column.null_count for column in table.columns):
-        raise ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
+        raise _unplaced()
     position = table["POS"].to_numpy().astype(np.int64)
     panel = Panel.of_columns(table["CHROM"], position, table["ID"], table["REF"], table["ALT"])
     if (panel.chromosome == UNPLACED).any():
-        raise ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
+        raise _unplaced()
     return panel
+
+
+def _unplaced() -> ProtocolRefused:
+    return ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
 
 
 def variants_to_bytes(variants: Indices) -> bytes:

@@ -59,6 +59,21 @@ def test_panel_comes_back_from_its_bytes(tmp_path: Path) -> None:
     assert found.digest() == panel.digest()
 
 
+def test_panel_comes_back_from_bytes_of_many_blocks_and_of_long_lines(tmp_path: Path) -> None:
+    alleles = ["A", "C", "G", "T", "AT", "ACGT"]
+    rows = [f"{1 + n // 150_000} v{n:07d} 0 {n + 1} {alleles[n % 5]} {alleles[n // 150_000]}" for n in range(300_000)]
+    many = read_panel(write(tmp_path, "\n".join(rows)))
+    inserted = read_panel(write(tmp_path, f"1 rs1 0 100 A G\n1 rs2 0 101 {'ACGT' * (1 << 21)} A\n", "long.bim"))
+
+    for panel in (many, inserted):
+        body = b"".join(panel_to_bytes(panel))
+        assert len(body) > 1 << 22
+        found = panel_from_bytes(body)
+
+        assert found.digest() == panel.digest()
+        assert sorted(found.alleles) == sorted(panel.alleles)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -3,12 +3,19 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 
-def said(script: str, **environment: str) -> object:
+def said(script: str, *arguments: str, **environment: str) -> Any:
     """What a fresh process prints as JSON."""
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, env=environment
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=environment,
     )
     return json.loads(ended.stdout)
 
@@ -56,3 +63,23 @@ def test_structlog_is_loaded_without_rich() -> None:
     )
 
     assert said(script) == [True, False]
+
+
+def test_threads_share_two_arenas(tmp_path: Path) -> None:
+    script = (
+        "import ctypes, json, sys, threading\n"
+        "from fedstats.lean_process import few_arenas\n"
+        "if sys.argv[1] == 'few': few_arenas()\n"
+        "library = ctypes.CDLL(None); library.fopen.restype = library.malloc.restype = ctypes.c_void_p\n"
+        "barrier = threading.Barrier(12)\n"
+        "def work():\n"
+        "    library.malloc(100_000); barrier.wait()\n"
+        "threads = [threading.Thread(target=work) for _ in range(12)]\n"
+        "[one.start() for one in threads]; [one.join() for one in threads]\n"
+        "file = ctypes.c_void_p(library.fopen(sys.argv[2].encode(), b'w'))\n"
+        "library.malloc_info(0, file); library.fclose(file)\n"
+        "print(json.dumps(open(sys.argv[2]).read().count('<heap nr')))"
+    )
+
+    assert said(script, "few", str(tmp_path / "few.xml")) <= 2
+    assert said(script, "many", str(tmp_path / "many.xml")) > 2
