@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedstats.arrays import Bools
+from fedstats.arrays import Bools, Indices
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, UNPLACED, Panel
+
+#: Variants that are looked up together: what that takes does not grow with the panel.
+_SLICE = 1 << 17
 
 #: Spellings of an allele that was never seen.
 UNSEEN = frozenset({"0", "."})
@@ -92,6 +95,10 @@ class Keys:
     low: npt.NDArray[np.int32]
     high: npt.NDArray[np.int32]
 
+    def part(self, part: slice) -> "Keys":
+        """The keys of some of the variants."""
+        return Keys(self.place[part], self.ref[part], self.alt[part], self.low[part], self.high[part])
+
 
 def _keys(variants: Panel, codes: npt.NDArray[np.int32]) -> Keys:
     ref, alt = codes[variants.ref], codes[variants.alt]
@@ -107,6 +114,17 @@ def _one_a_place(wanted: Keys, offered: Keys) -> Availability | None:
     places = offered.place[order]
     if not len(order) or (places[1:] == places[:-1]).any() or (wanted.low == wanted.high).any():
         return None
+    status, rows = np.empty(len(wanted.place), np.uint8), np.empty(len(wanted.place), np.int32)
+    for first in range(0, len(rows), _SLICE):
+        part = slice(first, first + _SLICE)
+        status[part], rows[part] = _found_at(wanted.part(part), offered, order, places)
+    return Availability(status, rows, 0)
+
+
+def _found_at(
+    wanted: Keys, offered: Keys, order: Indices, places: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Status and row of some variants, given the rows of the file in the order of their places, and these places."""
     at = np.minimum(np.searchsorted(places, wanted.place), len(order) - 1)
     row = order[at]
     same_place = places[at] == wanted.place
@@ -117,4 +135,4 @@ def _one_a_place(wanted: Keys, offered: Keys) -> Availability | None:
     swap = np.where(same, wanted.alt != offered.alt[row], np.where(is_alt, ~a1_known, a1_known))
     found = same_place & (same | is_alt | is_ref)
     status = np.where(found, np.where(swap, SWAPPED, PRESENT), np.where(same_place, ALLELES_DIFFER, ABSENT))
-    return Availability(status.astype(np.uint8), np.where(found, row, -1).astype(np.int32), 0)
+    return status.astype(np.uint8), np.where(found, row, -1).astype(np.int32)
