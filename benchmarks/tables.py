@@ -40,6 +40,11 @@ class Comparison:
                 parts.append(
                     f"{figure} {_asked(self.ratio(figure), least, demand.seconds)}: {'met' if met else 'NOT met'}"
                 )
+        for who, most in (("agent", demand.agent_mib), ("client", demand.client_mib)):
+            if most:
+                found = float(getattr(self.ours.median, f"{who}_anonymous"))
+                met = "met" if found <= most else "NOT met"
+                parts.append(f"anonymous memory of the {who} {found:.0f} MiB of at most {most:g}: {met}")
         return "; ".join(parts)
 
 
@@ -78,7 +83,7 @@ def demand_table(records: Sequence[Record]) -> str:
     for one in comparisons(records):
         task, missing = demands[one.ours.name], one.ours.at["missing"]
         demand = task.demand(missing)
-        if not (demand.cpu or demand.wall):
+        if not demand.asks:
             continue
         said = one.verdict(demand) or "no rival at hand"
         lines.append(_row([task.title, _size(one.ours), f"{missing:.1%}", said]))

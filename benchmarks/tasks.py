@@ -10,7 +10,7 @@ from benchmarks.data import Size
 from fedstats.comparison.measure import Measured
 from fedstats.sandbox.folder import Sandbox
 
-Kind = Literal["whole", "kernel", "one process"]
+Kind = Literal["whole", "kernel", "one process", "memory"]
 MISSING = 0.005
 COVARIATES = 10
 
@@ -20,11 +20,19 @@ class Demand:
     """What is asked of a task: the least number of times less CPU and wall than the rival; 0 asks nothing.
 
     `seconds` are added to what is allowed: a table of counts has a start-up that no scan pays for.
+    `agent_mib` and `client_mib` are the most anonymous memory that an agent and the client may take.
     """
 
     cpu: float = 0.0
     wall: float = 0.0
     seconds: float = 0.0
+    agent_mib: float = 0.0
+    client_mib: float = 0.0
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked at all."""
+        return any((self.cpu, self.wall, self.agent_mib, self.client_mib))
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Task:
     traits
         Traits of a scan; none for tables of counts, whose command is then `table`.
     kind
-        What of ours is compared: everything, the kernel, or everything against the same in one process.
+        What of ours is compared: everything, the kernel, everything against the same in one process, or the memory
+        of everything, against nobody.
     demands
         With missing calls, and without.
     """
@@ -107,6 +116,12 @@ TASKS = (
         traits=("q1",),
         kind="one process",
     ),
+    Task(
+        *("million", "linear, for its memory", (3_000, 1_000_000), (2_000, 40_000)),
+        demands=(Demand(agent_mib=300, client_mib=500),) * 2,
+        traits=("q1",),
+        kind="memory",
+    ),
 )
 
 
@@ -129,6 +144,8 @@ def programs(
             Program("fedstats", lambda out: ours.run(made, words, out)),
             Program("one process", lambda out: ours.run_in_one_process(made, words, out)),
         ]
+    if task.kind == "memory":
+        return [Program("fedstats", lambda out: ours.run(made, words, out))]
     own = ours.run_kernel if task.kind == "kernel" else ours.run
     name = "fedstats kernel" if task.kind == "kernel" else "fedstats"
     return [Program(name, lambda out: own(made, words, out)), *_rivals(task, size, rivals, threads)]

@@ -1,6 +1,7 @@
 """What the benchmark counts, fits and says."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from benchmarks.growth import sentence, slope
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
 from benchmarks.records import Record
-from benchmarks.tables import comparisons, task_table
+from benchmarks.tables import Comparison, comparisons, task_table
 from benchmarks.tasks import Demand, Program
 from benchmarks.turns import LONG_SECONDS, in_turn
 from benchmarks.written import between
@@ -52,6 +53,18 @@ def test_memory_of_a_command_is_that_of_its_largest_child(tmp_path: Path) -> Non
 def test_a_command_that_fails_says_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="no such thing"):
         measure([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path / "log")
+
+
+def test_memory_is_held_against_what_may_be_taken() -> None:
+    one = record("fedstats", 1.0, 1.0)
+    held = replace(one, median=Measured(1.0, 1.0, agent_anonymous=280.0, client_anonymous=510.0))
+
+    said = Comparison(held, ()).verdict(Demand(agent_mib=300, client_mib=500))
+
+    assert said == (
+        "anonymous memory of the agent 280 MiB of at most 300: met; "
+        "anonymous memory of the client 510 MiB of at most 500: NOT met"
+    )
 
 
 def test_medians_are_taken_of_each_figure_by_itself() -> None:
