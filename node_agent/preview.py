@@ -13,7 +13,6 @@ import numpy as np
 
 from fedstats.additive import Field, Limits
 from fedstats.analysis import may_ask
-from fedstats.documents import digest
 from fedstats.errors import FedstatsError, ProtocolRefused
 from fedstats.identity.roster import threshold
 from fedstats.planning.panel import KIND_OF_CHROMOSOME
@@ -109,7 +108,7 @@ class Preview:
 
 def preview(node: Node, plan: Plan) -> Preview:
     """Look at a plan as this node would judge it now; `node` is one to try things on (`looking`)."""
-    plan_digest = digest(plan)
+    plan_digest = plan.digest
     rehearsed, notes = _rehearsed(node, plan)
     refusals, charges = list(_against_policy(node, plan)), dict[str, int]()
     if rehearsed is not None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fedstats.documents import digest
 from fedstats.errors import DisclosureRefused, ProtocolRefused
 from fedstats.identity.signing import Signed, open_signed
 from fedstats.planning.distance import TOO_CLOSE_TO_EARLIER
@@ -30,7 +29,7 @@ from node_agent.signed_texts import from_texts
 def propose(node: Node, signed: Signed) -> Signed:
     """Say, signed, what this node serves of a plan; nothing is fixed by that."""
     plan = opened(node, signed, Plan)
-    plan_digest = digest(plan)
+    plan_digest = plan.digest
     key = f"propose|{plan_digest}"
     stored = stored_answer(node, key, signed)
     if stored is not None:

@@ -20,7 +20,7 @@ from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import PassWork
-from fedstats.documents import decode, digest, document, encode
+from fedstats.documents import decode, document, encode
 from fedstats.errors import FedstatsError, ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.masking import Masks
@@ -173,7 +173,7 @@ def _order(run: Run, work: PassWork[Any, Any], place: Place, attempt: int) -> Pa
     plan = run.plan
     return PassOrder(
         run=plan.run,
-        plan=digest(plan),
+        plan=plan.digest,
         scope=place.scope,
         call=place.call,
         attempt=attempt,

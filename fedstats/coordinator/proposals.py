@@ -106,7 +106,7 @@ def propose(nodes: Nodes, plan: Plan, proposal: Proposal, checkpoint: Checkpoint
             nodes.put(node, plan.run, "people", proposal.people)
         signed = nodes.ask_signed(node, "Propose", plan)
         serving = nodes.opened(node, signed, Serving)
-        if (serving.node, serving.run, serving.plan) != (node, plan.run, digest(plan)):
+        if (serving.node, serving.run, serving.plan) != (node, plan.run, plan.digest):
             raise ProtocolRefused("the node answered to another plan", code="WRONG_PLAN", node=node)
         return signed
 
@@ -138,7 +138,7 @@ def begin(nodes: Nodes, plan: Plan, checkpoint: Checkpoint) -> tuple[Signed, ...
     From the first order on nodes may hold the run to its roster; that it was sent is kept before.
     """
     checkpoint.keep_document("begun", b"")
-    order = BeginOrder(plan.run, digest(plan))
+    order = BeginOrder(plan.run, plan.digest)
     if not plan.masked:
         from_all(plan.study.nodes, lambda node: nodes.ask(node, "Begin", order, Accepted))
         return ()

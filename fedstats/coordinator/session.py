@@ -246,7 +246,7 @@ class Session:
             nodes=self.names,
             threshold=threshold(len(self.names)) if self.request.masked else 0,
             passes=self.progress.passes,
-            plans={analysis: digest(run.plan) for analysis, run in self._runs.items()},
+            plans={analysis: run.plan.digest for analysis, run in self._runs.items()},
             versions={node: found.versions.get("fedstats", "") for node, found in self.catalogues.items()},
             bytes_sent=dict(self.traffic.bytes_sent),
             bytes_received=dict(self.traffic.bytes_received),

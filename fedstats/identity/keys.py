@@ -6,6 +6,7 @@ A private key is written once, to a file that only its owner can read from the m
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
@@ -33,7 +34,7 @@ class Identity:
 
     private: Ed25519PrivateKey = field(repr=False)
 
-    @property
+    @cached_property
     def public_hex(self) -> str:
         """The public key, 32 bytes in hexadecimal: the name by which rosters know this party."""
         return self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()

@@ -7,8 +7,9 @@ Key exchange and unmasking have their documents in `fedstats.privacy.masking`; t
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from fedstats.documents import document
+from fedstats.documents import digest, document
 from fedstats.planning.request import Request
 from fedstats.planning.setting_options import StepNoise
 from fedstats.planning.survey import Questions, Serve, Survey
@@ -158,6 +159,11 @@ class Plan:
     lost: tuple[LostNode, ...] = ()
     noise: tuple[StepNoise, ...] = ()
     surveys: dict[str, SignedText] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the plan's bytes, in hexadecimal: every order of the run names it, and a plan never changes."""
+        return digest(self)
 
     @property
     def masked(self) -> bool:

@@ -38,7 +38,7 @@ def members(plan: Plan) -> tuple[Member, ...]:
 
 def run_context(plan: Plan) -> RunContext:
     """The run as its nodes agreed on it."""
-    return RunContext(plan.run, digest(plan), members(plan))
+    return RunContext(plan.run, plan.digest, members(plan))
 
 
 def pass_context(plan: Plan, order: PassOrder) -> PassContext:
@@ -46,7 +46,7 @@ def pass_context(plan: Plan, order: PassOrder) -> PassContext:
     return PassContext(
         run=plan.run,
         pass_id=order.pass_id,
-        plan_digest=digest(plan),
+        plan_digest=plan.digest,
         roster=members(plan),
         threshold=threshold(len(plan.study.nodes)),
         step=order.step,
