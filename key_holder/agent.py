@@ -24,6 +24,11 @@ class Agent:
         """The name in the roster."""
         return self.holder.name
 
+    @property
+    def guard(self) -> Guard:
+        """What stands around every order, so that its refusals are in the ledger."""
+        return Guard(self.holder.ledger, lambda: self.holder.work.stopped)
+
     def call(self, method: str, order: Signed) -> Signed:
         """The signed answer to a signed order.
 
@@ -32,25 +37,21 @@ class Agent:
         FedstatsError
             A refusal, which is in the ledger, or a failure; what nobody expected is INTERNAL, with an incident.
         """
-        return self._guard.answer(method, order, lambda: HANDLERS[method](self.holder, order))
+        return self.guard.answer(method, order, lambda: HANDLERS[method](self.holder, order))
 
     def announced(self, order: Signed) -> DecryptOrder:
         """An order to decrypt, before its product is taken in."""
-        return self._guard.answer("Put", order, lambda: orders.announced(self.holder, order))
+        return self.guard.answer("Put", order, lambda: orders.announced(self.holder, order))
 
     def put(self, order: Signed, data: bytes) -> Signed:
         """Take in a product."""
-        return self._guard.answer("Put", order, lambda: orders.take_in(self.holder, order, data))
+        return self.guard.answer("Put", order, lambda: orders.take_in(self.holder, order, data))
 
     def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
         """The offset that an order asks for, and the bytes from there on."""
-        first, data = self._guard.answer(method, order, lambda: STREAMS[method](self.holder, order))
-        return first, self._guard.pass_on(data)
+        first, data = self.guard.answer(method, order, lambda: STREAMS[method](self.holder, order))
+        return first, self.guard.pass_on(method, order, data)
 
     def resume(self) -> None:
         """Go on with what a crash or a restart interrupted."""
         opening.resume(self.holder)
-
-    @property
-    def _guard(self) -> Guard:
-        return Guard(self.holder.ledger, lambda: self.holder.work.stopped)

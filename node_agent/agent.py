@@ -51,6 +51,11 @@ class Agent:
         """The name in the roster."""
         return self.node.name
 
+    @property
+    def guard(self) -> Guard:
+        """What stands around every order, so that its refusals are in the ledger."""
+        return Guard(self.node.ledger, lambda: self.node.workers.stopped)
+
     def call(self, method: str, order: Signed) -> Signed:
         """The signed answer to a signed order.
 
@@ -59,7 +64,7 @@ class Agent:
         FedstatsError
             A refusal, which is in the ledger, or a failure; what nobody expected is INTERNAL, with an incident.
         """
-        return self._guard.answer(method, order, lambda: HANDLERS[method](self.node, order))
+        return self.guard.answer(method, order, lambda: HANDLERS[method](self.node, order))
 
     def announced(self, order: Signed) -> BlobOrder:
         """The announcement of a blob, before its bytes are taken in."""
@@ -69,7 +74,7 @@ class Agent:
             check_announced(announced)
             return announced
 
-        return self._guard.answer("Put", order, check)
+        return self.guard.answer("Put", order, check)
 
     def put(self, order: Signed, data: bytes) -> Signed:
         """Keep a blob."""
@@ -80,12 +85,12 @@ class Agent:
             self.node.blobs.store(announced, data)
             return self.node.signed(BlobStored(announced.sha256, self.node.name))
 
-        return self._guard.answer("Put", order, store)
+        return self.guard.answer("Put", order, store)
 
     def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
         """The offset that an order asks for, and the bytes from there on."""
-        first, data = self._guard.answer(method, order, lambda: STREAMS[method](self.node, order))
-        return first, self._guard.pass_on(data)
+        first, data = self.guard.answer(method, order, lambda: STREAMS[method](self.node, order))
+        return first, self.guard.pass_on(method, order, data)
 
     def resume(self) -> None:
         """Go on with what a crash or a restart interrupted: clear what is over, compute what was accepted."""
@@ -93,7 +98,3 @@ class Agent:
         finishing.clear_what_is_over(self.node)
         self.node.blobs.sweep(time.time(), self.node.certified.asks())
         pass_work.resume_all(self.node)
-
-    @property
-    def _guard(self) -> Guard:
-        return Guard(self.node.ledger, lambda: self.node.workers.stopped)

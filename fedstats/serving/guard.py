@@ -20,8 +20,8 @@ class Guard:
     ledger: Ledger
     stopped: Callable[[], bool]
 
-    def answer(self, method: str, order: Signed, action: Callable[[], V]) -> V:
-        """What an action gives.
+    def answer(self, method: str, order: Signed | None, action: Callable[[], V]) -> V:
+        """What an action gives; `order` is None where none was read yet.
 
         Raises
         ------
@@ -40,15 +40,21 @@ class Guard:
         except Exception as error:
             raise internal(error) from error
 
-    def pass_on(self, data: Iterator[bytes]) -> Iterator[bytes]:
-        """Runs of bytes as they come; what nobody expected is INTERNAL."""
+    def pass_on(self, method: str, order: Signed, data: Iterator[bytes]) -> Iterator[bytes]:
+        """Runs of bytes as they come; a refusal half-way is in the ledger, what nobody expected is INTERNAL."""
         try:
             yield from data
+        except Refused as error:
+            self._record(method, order, error)
+            raise
         except FedstatsError:
             raise
         except Exception as error:
             raise internal(error) from error
 
-    def _record(self, method: str, order: Signed, error: Refused) -> None:
-        body = {"method": method, "request": request_digest(order), "code": error.code, "signer": order.signer[:64]}
+    def _record(self, method: str, order: Signed | None, error: Refused) -> None:
+        # Whoever is refused before an order was read is a peer whose certificate is pinned: strangers get no
+        # connection, so they cannot make the ledger grow.
+        request, signer = ("", "") if order is None else (request_digest(order), order.signer[:64])
+        body = {"method": method, "request": request, "code": error.code, "signer": signer}
         self.ledger.append("refused", body)

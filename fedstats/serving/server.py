@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -19,6 +20,7 @@ from fedstats.errors import FedstatsError, NodeUnreachable, ProtocolRefused, Ref
 from fedstats.identity.card import Card
 from fedstats.identity.keys import Leaf
 from fedstats.identity.signing import Signed
+from fedstats.serving.guard import Guard
 from fedstats.wire.envelope import ERROR_KEY, checked, error_to_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 
@@ -73,6 +75,11 @@ class Answering(Protocol):
     @property
     def name(self) -> str:
         """The name in the roster."""
+        ...
+
+    @property
+    def guard(self) -> Guard:
+        """What stands around every order, so that its refusals are in the ledger."""
         ...
 
     def call(self, method: str, order: Signed) -> Signed:
@@ -147,21 +154,27 @@ def _taking_in(caller: Caller) -> Callable[..., object]:
 
 
 def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed, bytes]:
-    """An order, then the pieces of the run of bytes that it announces.
+    """An order, then the pieces of the run of bytes that it announces; whatever is refused of them is in the ledger.
 
-    Nothing is taken in beyond that: the agent, whose ledger holds what it refuses, then sees that there was more.
+    Nothing is taken in beyond what is announced: the agent then sees that there was more.
     """
+    guard = caller.agent.guard
+    # Only checks are guarded: a line that is cut while a parcel is awaited is no incident of the agent.
     first = next(parcels, None)
-    if first is None or first.WhichOneof("content") != "order":
-        raise ProtocolRefused("a blob came without its order", code="MALFORMED")
-    order = from_wire(first.order)
+    order = guard.answer("Put", None, partial(_order_of, first))
     announced = caller.agent.announced(order)
     data = bytearray()
     for parcel in parcels:
-        data += checked(parcel.piece, len(data))
+        data += guard.answer("Put", order, partial(checked, parcel.piece, len(data)))
         if len(data) > announced.length:
             break
     return order, bytes(data)
+
+
+def _order_of(parcel: node_pb2.Parcel | None) -> Signed:
+    if parcel is None or parcel.WhichOneof("content") != "order":
+        raise ProtocolRefused("a blob came without its order", code="MALFORMED")
+    return from_wire(parcel.order)
 
 
 @dataclass(frozen=True)

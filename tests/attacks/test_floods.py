@@ -13,6 +13,7 @@ import pytest
 
 from fedstats.errors import FedstatsError
 from fedstats.identity.signing import Signed, sign, sign_bytes
+from fedstats.serving.orders import request_digest
 from fedstats.serving.server import MOST_CALLS
 from fedstats.wire.envelope import to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
@@ -125,6 +126,38 @@ def test_more_bytes_than_announced_end_the_call(served: Driver, line: Line):
 
 def piece_of(data: bytes, offset: int) -> node_pb2.Piece:
     return node_pb2.Piece(data=data, offset=offset, sha256=hashlib.sha256(data).digest())
+
+
+# Damaged on the line
+
+
+DAMAGED = {
+    "nothing": ([], "MALFORMED"),
+    "no order": ([node_pb2.Parcel(piece=piece_of(b"0123456789", 0))], "MALFORMED"),
+    "another place": ([None, node_pb2.Parcel(piece=piece_of(b"0123456789", 1))], "DAMAGED_PIECE"),
+    "another hash": (
+        [None, node_pb2.Parcel(piece=node_pb2.Piece(data=b"0123456789", sha256=bytes(32)))],
+        "DAMAGED_PIECE",
+    ),
+    "the order twice": ([None, None], "DAMAGED_PIECE"),
+    "too few bytes": ([None, node_pb2.Parcel(piece=piece_of(b"0123", 0))], "DAMAGED_BLOB"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_an_upload_that_is_damaged_on_the_line_is_refused_and_the_ledger_says_so(served: Driver, line: Line, what: str):
+    content, code = DAMAGED[what]
+    announced = BlobOrder("run-1", "panel", hashlib.sha256(b"0123456789").hexdigest(), 10)
+    order = sign(served.federation.coordinator, "BlobOrder", announced)
+    before = len(entries(served, "FI"))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        line.stub.Put(iter([one or node_pb2.Parcel(order=to_wire(order)) for one in content]), timeout=30)
+
+    assert unwrapped(caught.value).code == code  # type: ignore[attr-defined]  # an error of ours
+    request = request_digest(order) if None in content else ""
+    said = [(kind, body["method"], body["code"], body["request"]) for kind, body in entries(served, "FI")[before:]]
+    assert said == [("refused", "Put", code, request)]
 
 
 # Many messages

@@ -39,7 +39,8 @@ def test_every_command_of_the_program_is_in_the_guide() -> None:
 
 
 def test_every_code_that_the_guide_names_is_one_that_a_test_asks_for() -> None:
-    tests = (ROOT / "tests" / "key_holder" / "test_refusals.py").read_text(encoding="utf-8")
+    files = [ROOT / "tests" / "key_holder" / name for name in ("test_refusals.py", "test_processes.py")]
+    tests = "".join(file.read_text(encoding="utf-8") for file in files)
     table = GUIDE.split("## What it refuses")[1].split("## 1.")[0]
 
     codes = re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", table)

@@ -110,6 +110,7 @@ def test_words_that_are_fetched_after_their_run_is_finished_are_gone(vault: Vaul
         list(line.transport.fetch("VAULT", "Fetch", at, 8 * order.words))
 
     assert caught.value.code == "GONE"
+    assert kinds(vault)[-1] == "refused"
 
 
 def test_words_that_were_changed_on_disk_are_not_given_out(vault: Vault, line: Line, agent: Agent):

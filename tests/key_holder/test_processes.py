@@ -17,13 +17,15 @@ import pytest
 
 from fedstats.errors import NodeUnreachable, Refused
 from fedstats.identity.keys import Leaf, generate_leaf
+from fedstats.identity.signing import Signed, sign
 from fedstats.ledger import verify
+from fedstats.serving.orders import request_digest
 from fedstats.transport.health import is_serving
 from fedstats.transport.key_holder import key_holder_line
 from fedstats.transport.patient import PatientTransport
 from fedstats.transport.pinning import Caller, Peer
-from fedstats.wire.envelope import PIECE_BYTES
-from fedstats.wire.generated.fedstats.v1 import key_holder_pb2
+from fedstats.wire.envelope import ERROR_KEY, PIECE_BYTES, error_from_bytes, pieces, to_wire
+from fedstats.wire.generated.fedstats.v1 import key_holder_pb2, key_holder_pb2_grpc, node_pb2
 from fedstats.wire.key_holder_messages import layout_of
 from key_holder.agent import HANDLERS, STREAMS
 from key_holder.records import check_openings
@@ -143,6 +145,43 @@ def test_more_bytes_than_announced_end_the_call(tmp_path: Path):
     assert caught.value.code == "DAMAGED_BLOB"
     assert entries_of(vault) == ["refused"]
     assert list((vault.folder / "state" / "products").iterdir()) == []
+
+
+def parcels_of(order: Signed, *pieces: node_pb2.Piece) -> list[node_pb2.Parcel]:
+    return [node_pb2.Parcel(order=to_wire(order)), *(node_pb2.Parcel(piece=piece) for piece in pieces)]
+
+
+def refusal_of(stub: key_holder_pb2_grpc.KeyHolderStub, parcels: list[node_pb2.Parcel]) -> str:
+    """The code with which an upload ends."""
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Put(iter(parcels), timeout=30)
+    document = dict(caught.value.trailing_metadata())[ERROR_KEY]  # type: ignore[attr-defined]  # calls are errors
+    return error_from_bytes(document).code
+
+
+@pytest.mark.processes
+def test_a_product_that_is_damaged_on_the_line_is_refused_and_the_ledger_says_so(tmp_path: Path):
+    vault, address = vault_with_port(tmp_path)
+    product = product_of(vault.public, words_of_nodes())
+    order = sign(vault.coordinator, "DecryptOrder", order_for(vault, product))
+    elsewhere, another = next(pieces([product], 1)), node_pb2.Piece(data=product, sha256=bytes(32))
+    with serving(vault, address), connected(vault, address) as stub:
+        codes = [refusal_of(stub, parcels) for parcels in ([], parcels_of(order, elsewhere)[1:])]
+        codes += [refusal_of(stub, parcels_of(order, piece)) for piece in (elsewhere, another)]
+
+    said = [json.loads(entry.body) for entry in verify(vault.ledger)]
+    assert codes == ["MALFORMED", "MALFORMED", "DAMAGED_PIECE", "DAMAGED_PIECE"]
+    assert [body["code"] for body in said] == codes
+    assert [body["request"] for body in said] == ["", "", request_digest(order), request_digest(order)]
+
+
+@contextmanager
+def connected(vault: Vault, address: str) -> Iterator[key_holder_pb2_grpc.KeyHolderStub]:
+    """Calls that send whatever is put into them."""
+    trusted, own = vault.card.certificate.encode("ascii"), vault.leaf
+    credentials = grpc.ssl_channel_credentials(trusted, own.private_pem, own.certificate_pem)
+    with grpc.secure_channel(address, credentials, (("grpc.ssl_target_name_override", "VAULT"),)) as channel:
+        yield key_holder_pb2_grpc.KeyHolderStub(channel)
 
 
 @pytest.mark.processes
