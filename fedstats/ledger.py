@@ -82,7 +82,7 @@ class Ledger:
     def append(self, kind: str, body: Body) -> str:
         """Add an entry; its hash is the new head."""
         with self.transaction():
-            count, previous = self._last or self._read_last()
+            count, previous = self._last or self.last
             seq = count + 1
             at, text = datetime.now(UTC).isoformat(timespec="milliseconds"), canonical(body)
             head = entry_hash(previous, seq, at, kind, text)
@@ -93,9 +93,10 @@ class Ledger:
     @property
     def head(self) -> str:
         """Hash of the last entry."""
-        return self._read_last()[1]
+        return self.last[1]
 
-    def _read_last(self) -> tuple[int, str]:
+    @property
+    def last(self) -> tuple[int, str]:
         """Number and hash of the last entry."""
         last = self.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
         return (int(last[0][0]), str(last[0][1])) if last else (0, GENESIS)

@@ -1,4 +1,4 @@
-"""Commands of a key holder's custodian: `fedstats-keyholder init | card | trust | sign | check-config | serve | audit`.
+"""Commands of a key holder's custodian: `fedstats-keyholder init | card | trust | sign | check-config | serve | ...`.
 
 Thin: parse, call, print. Heavy imports stand in the commands that need them, so that --help is quick.
 """
@@ -157,6 +157,21 @@ def serve(config: ConfigOption) -> None:
     settings = read_settings(config)
     set_up_logs(settings.state if settings.state.is_dir() else None, settings.name, role="key_holder")
     answer(open_holder(settings))
+
+
+@app.command("accept-ledger", cls=GroupedCommand)
+def accept_ledger(config: ConfigOption) -> None:
+    """Go on with a ledger that was put back from a backup.
+
+    The key holder must be stopped; that it goes on is entered in the ledger.
+    """
+    _need_extra()
+    from key_holder.config import read_settings
+    from key_holder.holder import accept_own_ledger
+
+    generation = accept_own_ledger(read_settings(config))
+    _say(f"the ledger is gone on with as it is, as generation {generation}; this is entered in it")
+    _say("Next: tell every custodian that passes were forgotten, then start the key holder again.")
 
 
 @app.command(cls=GroupedCommand)

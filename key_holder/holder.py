@@ -23,11 +23,14 @@ from fedstats.state_folder import check_state_folder, lock_folder
 from key_holder.config import Settings
 from key_holder.files import Files, open_files
 from key_holder.keys_folder import CUSTODIAN
+from key_holder.own_ledger import TABLES as OWN_TABLES
+from key_holder.own_ledger import OwnLedger
 from key_holder.policy import Policy
 from key_holder.records import TABLES, Records
 
 TRUST = "fedstats-keyholder trust"
 RENEW = "fedstats-keyholder card --renew"
+ALL_TABLES = TABLES + OWN_TABLES
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Holder:
     def policy(self) -> Policy:
         """What this key holder allows."""
         return self.settings.policy
+
+    @property
+    def own_ledger(self) -> OwnLedger:
+        """Whether its ledger is the newest that it showed."""
+        return OwnLedger(self.ledger)
 
     @property
     def public(self) -> PublicKey:
@@ -154,7 +162,7 @@ def open_holder(settings: Settings) -> Holder:
     keys = check_all(settings)
     lock_file = lock_folder(settings.state)
     try:
-        ledger = open_ledger(settings.state / "ledger.sqlite", TABLES)
+        ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
     except FedstatsError:
         os.close(lock_file)
         raise
@@ -170,3 +178,21 @@ def open_holder(settings: Settings) -> Holder:
         crash=crash_points(sandbox=settings.roster.content.sandbox),
         lock_file=lock_file,
     )
+
+
+def accept_own_ledger(settings: Settings) -> int:
+    """Go on with a ledger that was put back from a backup, which is entered in it; the generation that begins.
+
+    Raises
+    ------
+    Failed
+        The key holder runs; it must be stopped for this.
+    """
+    lock_file = lock_folder(settings.state)
+    try:
+        ledger = open_ledger(settings.state / "ledger.sqlite", ALL_TABLES)
+        generation = OwnLedger(ledger).accept()
+        ledger.close()
+    finally:
+        os.close(lock_file)
+    return generation

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from fedstats.errors import Failed, ProtocolRefused
-from fedstats.identity.signing import Signed
+from fedstats.identity.signing import Signed, open_signed
 from fedstats.serving.incidents import stopping
 from fedstats.serving.orders import opened_order, request_digest
 from fedstats.wire.key_holder_messages import WORD_BYTES, DecryptOrder, KeyHolderCatalogue
+from fedstats.wire.ledger_place import LedgerOrder, LedgerPlace
 from fedstats.wire.messages import PROTOCOL, Accepted, DescribeOrder, FetchOrder, FinishOrder
+from fedstats.wire.signed_text import from_text
 from key_holder import opening
 from key_holder.checks import check_order, check_product, earlier_opening, run_record
 from key_holder.holder import Holder
@@ -21,11 +23,11 @@ _LOOK_SECONDS = 1.0
 
 
 def describe(holder: Holder, signed: Signed) -> Signed:
-    """The catalogue: modulus, policy, versions, head of the ledger."""
+    """The catalogue: modulus, policy, versions, head of the ledger; to a second call, where the ledger stands."""
+    if signed.kind == LedgerOrder.__name__:
+        return _show_place(holder, signed)
     order = opened_order(signed, DescribeOrder, holder.keys.coordinators)
-    federation = holder.settings.roster.content.federation
-    if order.federation != federation:
-        raise ProtocolRefused(f"this key holder belongs to the federation {federation!r}.", code="WRONG_FEDERATION")
+    _check_federation(holder, order.federation)
     catalogue = KeyHolderCatalogue(
         key_holder=holder.name,
         nonce=order.nonce,
@@ -40,9 +42,29 @@ def describe(holder: Holder, signed: Signed) -> Signed:
     return holder.signed(catalogue)
 
 
+def _check_federation(holder: Holder, asked: str) -> None:
+    federation = holder.settings.roster.content.federation
+    if asked != federation:
+        raise ProtocolRefused(f"this key holder belongs to the federation {federation!r}.", code="WRONG_FEDERATION")
+
+
+def _show_place(holder: Holder, signed: Signed) -> Signed:
+    """Where the ledger stands, once it holds what a coordinator was shown of it."""
+    order = opened_order(signed, LedgerOrder, holder.keys.coordinators)
+    _check_federation(holder, order.federation)
+    own = holder.own_ledger
+    if order.shown is None:
+        own.check()
+    else:
+        shown = from_text(order.shown)
+        own.check_shown(open_signed(shown, LedgerPlace.__name__, LedgerPlace, holder.keys.identity.public_hex))
+    return holder.signed(own.place)
+
+
 def announced(holder: Holder, signed: Signed) -> DecryptOrder:
     """The order whose product is about to come, if it may be carried out."""
     order = opened_order(signed, DecryptOrder, holder.keys.coordinators)
+    holder.own_ledger.check()
     if earlier_opening(holder, order, request_digest(signed)) is None:
         check_order(holder, signed.signer, order)
     return order

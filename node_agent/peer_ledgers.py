@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedstats.errors import ProtocolRefused
-from fedstats.ledger import GENESIS, Ledger
+from fedstats.ledger import Ledger
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS peer_ledgers (node TEXT PRIMARY KEY, count INTEGER NOT NULL, hash TEXT NOT NULL);
@@ -39,8 +39,7 @@ class Place:
 
 def own_place(ledger: Ledger) -> Place:
     """Where the ledger of this node stands."""
-    last = ledger.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
-    return Place(int(last[0][0]), str(last[0][1])) if last else Place(0, GENESIS)
+    return Place(*ledger.last)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.messages import Member
 from fedstats.wire.messages import SignedText
+from fedstats.wire.signed_text import from_text
 
 
 def from_texts(texts: Mapping[str, SignedText], roster: tuple[Member, ...]) -> tuple[Signed, ...]:
@@ -16,11 +17,4 @@ def from_texts(texts: Mapping[str, SignedText], roster: tuple[Member, ...]) -> t
         raise ProtocolRefused(
             f"{', '.join(strangers)} is not in the run roster; nothing was sent.", code="WRONG_ROSTER"
         )
-    return tuple(_from_text(texts[name]) for name in names if name in texts)
-
-
-def _from_text(text: SignedText) -> Signed:
-    try:
-        return Signed(text.kind, text.signer, bytes.fromhex(text.body), bytes.fromhex(text.signature))
-    except ValueError:
-        raise ProtocolRefused("a signed message inside an order is not hexadecimal.", code="MALFORMED") from None
+    return tuple(from_text(texts[name]) for name in names if name in texts)

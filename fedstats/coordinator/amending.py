@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fedstats.coordinator.checkpoint import Checkpoint
-from fedstats.coordinator.nodes import from_text
 from fedstats.coordinator.passes import KeptMessages
 from fedstats.coordinator.session_state import SessionDocument, SessionState
 from fedstats.documents import decode
 from fedstats.wire.messages import LostNode, Plan, Serving, SignedText
+from fedstats.wire.signed_text import from_text
 
 #: Fewer nodes do not protect one another.
 FEWEST_NODES = 3

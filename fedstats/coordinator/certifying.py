@@ -13,7 +13,6 @@ import numpy as np
 
 from fedstats.arrays import Ring
 from fedstats.coordinator.checkpoint import PassFolder
-from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.passes import KeptMessages, Messages
 from fedstats.coordinator.run import Run
@@ -21,6 +20,7 @@ from fedstats.coordinator.splitting import PassWork
 from fedstats.documents import decode, encode
 from fedstats.wire.messages import Accepted, CertifyOrder, ReceiptOrder, pass_id
 from fedstats.wire.passes import CHECK_WORDS
+from fedstats.wire.signed_text import from_text, to_text
 
 
 def certify_total(run: Run, folder: PassFolder, work: PassWork[Any, Any], words: Ring) -> None:

@@ -52,6 +52,8 @@ class FederationSettings:
         The data set to use, "" where the nodes' catalogues decide.
     addresses
         Address of each node by name, in the order of the roster.
+    folder
+        Where federation.toml lies; what a coordinator must not forget between runs is kept there.
     key_holder
         How the key holder is dialled; None where federation.toml names no address of it.
     """
@@ -66,6 +68,7 @@ class FederationSettings:
     leaf: Leaf = field(repr=False)
     card: Card | None
     cards: Mapping[str, Card]
+    folder: Path
     key_holder: Peer | None = None
 
     @property
@@ -108,8 +111,8 @@ def read_federation(path: Path) -> FederationSettings:
     holder = _key_holder(reading, table, roster, cards)
     if reading.faults:
         raise ConfigError(path.name, reading.faults, code="BAD_CONFIG")
-    name = federation["name"]
-    return FederationSettings(name, roster, dataset, panel, build, addresses, identity, leaf, own, cards, holder)
+    name, data = federation["name"], (dataset, panel, build)
+    return FederationSettings(name, roster, *data, addresses, identity, leaf, own, cards, reading.folder, holder)
 
 
 def _key_holder(reading: Reading, table: Mapping[str, Any], roster: Roster, cards: dict[str, Card]) -> Peer | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedstats.coordinator.config import FederationSettings
+from fedstats.coordinator.key_holder_ledger import SeenLedger
 from fedstats.coordinator.nodes import Nodes
 from fedstats.errors import ConfigError, NodeLost, NodeUnreachable, ProtocolRefused
 from fedstats.identity.roster import roster_digest
@@ -27,12 +28,15 @@ class KeyHolder:
         As in the roster.
     planning, running
         The line to it with little patience, and with all of `--wait`.
+    seen
+        What was seen of its ledger; it is shown that before each product.
     """
 
     name: str
     modulus: str
     planning: Nodes
     running: Nodes
+    seen: SeenLedger
 
     def check(self, settings: FederationSettings) -> None:
         """See that it is there, holds the key of the roster and speaks this protocol.
@@ -40,7 +44,7 @@ class KeyHolder:
         Raises
         ------
         ProtocolRefused
-            WRONG_ROSTER, WRONG_KEY, OTHER_PROTOCOL, or REPLAYED.
+            WRONG_ROSTER, WRONG_KEY, OTHER_PROTOCOL, REPLAYED, or STALE_LEDGER.
         NodeUnreachable
             Nobody answers.
         """
@@ -59,21 +63,27 @@ class KeyHolder:
             raise ProtocolRefused(
                 "the key holder's answer does not fit this federation's roster and version", code=code, node=self.name
             )
+        self.seen.show(self.planning)
 
     def open(self, order: "DecryptOrder", product: bytes) -> bytes:
         """The opened words of a product, eight bytes each; asked again, the same come back.
 
         Raises
         ------
+        ProtocolRefused
+            STALE_LEDGER, and whatever else the key holder refuses.
         NodeUnreachable
             KEY_HOLDER_LOST: it stays away; the run can be resumed.
         """
         talk = self.running
         try:
+            self.seen.show(talk)
             answer = talk.transport.put(self.name, talk.signed(order), product)
             talk.opened(self.name, answer, Accepted)
-            length = WORD_BYTES * order.words
-            return b"".join(talk.fetch_words(self.name, order.run, order.pass_id, length))
+            words = b"".join(talk.fetch_words(self.name, order.run, order.pass_id, WORD_BYTES * order.words))
+            # The place that is kept has this opening before it.
+            self.seen.show(talk)
+            return words
         except NodeLost as lost:
             raise NodeUnreachable(
                 f"the key holder stays away: {lost.message}",

@@ -9,7 +9,7 @@ from fedstats.identity.keys import Identity
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.transport.base import Method, StreamMethod
 from fedstats.transport.patient import PatientTransport
-from fedstats.wire.messages import BlobOrder, BlobStored, FetchOrder, SignedText
+from fedstats.wire.messages import BlobOrder, BlobStored, FetchOrder
 
 D = TypeVar("D")
 
@@ -74,13 +74,3 @@ class Nodes:
     def signed(self, order: object) -> Signed:
         """An order signed by the coordinator."""
         return sign(self.identity, type(order).__name__, order)
-
-
-def to_text(signed: Signed) -> SignedText:
-    """A signed document as part of another."""
-    return SignedText(signed.kind, signed.signer, signed.body.hex(), signed.signature.hex())
-
-
-def from_text(text: SignedText) -> Signed:
-    """The signed document that is part of another."""
-    return Signed(text.kind, text.signer, bytes.fromhex(text.body), bytes.fromhex(text.signature))

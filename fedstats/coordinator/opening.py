@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from fedstats.coordinator.config import FederationSettings
 from fedstats.coordinator.describe import describe
 from fedstats.coordinator.key_holder import KeyHolder, check_wanted
+from fedstats.coordinator.key_holder_ledger import KEPT_IN, SeenLedger
 from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.run import Emit, silent
 from fedstats.coordinator.session import Session
@@ -192,7 +193,9 @@ def _key_holder(desk: Desk, request: Request, traffic: Traffic, emit: Emit) -> K
         return None
     line = desk.open_key_holder(desk.settings, peer)
     planning, running = _lines(desk, request, line, {peer.name: peer.identity}, traffic, emit)
-    holder = KeyHolder(peer.name, desk.settings.roster.content.paillier_modulus, planning, running)
+    content, folder = desk.settings.roster.content, desk.settings.folder
+    seen = SeenLedger(folder / KEPT_IN, content.federation, peer.name, peer.identity)
+    holder = KeyHolder(peer.name, content.paillier_modulus, planning, running, seen)
     try:
         holder.check(desk.settings)
     except BaseException:

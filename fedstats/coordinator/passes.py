@@ -15,7 +15,6 @@ from typing import Any
 
 from fedstats.coordinator.checkpoint import PassFolder, Place
 from fedstats.coordinator.encrypted import opened_words
-from fedstats.coordinator.nodes import from_text, to_text
 from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
@@ -45,6 +44,7 @@ from fedstats.wire.messages import (
     pass_id,
 )
 from fedstats.wire.passes import encrypted_bytes, pass_context, plain_transcript, to_be_certified, upload_bytes
+from fedstats.wire.signed_text import from_text, to_text
 
 #: What a node answers to any step of a pass that was abandoned there.
 ABANDONED_CODE = "ABANDONED"

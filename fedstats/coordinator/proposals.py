@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fedstats import __version__
 from fedstats.coordinator.checkpoint import Checkpoint
 from fedstats.coordinator.config import FederationSettings
-from fedstats.coordinator.nodes import Nodes, from_text, to_text
+from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.passes import KeptMessages, Messages
 from fedstats.coordinator.session_state import SessionDocument
@@ -30,6 +30,7 @@ from fedstats.wire.messages import (
     SignedText,
 )
 from fedstats.wire.passes import run_context
+from fedstats.wire.signed_text import from_text, to_text
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fedstats.coordinator.crash import crash_points
 from fedstats.coordinator.describe import Catalogues, banners, choose_dataset
 from fedstats.coordinator.encrypted import salt_of
 from fedstats.coordinator.key_holder import KeyHolder
-from fedstats.coordinator.nodes import Nodes, from_text, to_text
+from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.proposals import Proposal, begin, make_plan, plan_of, propose, served
 from fedstats.coordinator.receipts import abandon_unsettled, finish_everywhere, settle
@@ -39,6 +39,7 @@ from fedstats.transport.traffic import Traffic
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
 from fedstats.wire.messages import AvailabilityOrder, SignedText, SurveyAnswer, SurveyOrder
 from fedstats.wire.noise import noise_of
+from fedstats.wire.signed_text import from_text, to_text
 
 D = TypeVar("D")
 

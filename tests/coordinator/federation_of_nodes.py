@@ -13,7 +13,7 @@ from fedstats.analysis import STEPS_OF
 from fedstats.arrays import Counts, Reals
 from fedstats.cohort import Cohort
 from fedstats.coordinator.checkpoint import Checkpoint
-from fedstats.coordinator.nodes import Nodes, to_text
+from fedstats.coordinator.nodes import Nodes
 from fedstats.coordinator.receipts import settle
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.runner import RunFederation
@@ -32,6 +32,7 @@ from fedstats.study import Block, Chunk, Model, Study, Term, Trait
 from fedstats.transport.in_process import InProcessTransport
 from fedstats.transport.patient import Clock, PatientTransport
 from fedstats.wire.messages import Accepted, BeginOrder, Plan, RunKeysOrder, Serving
+from fedstats.wire.signed_text import to_text
 from tests.coordinator.honest_node import HonestNode
 
 MODEL = Model("m0", "autosome", (Trait("t", "quantitative"),), (Term("age", "age"),))

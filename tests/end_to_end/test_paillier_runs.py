@@ -1,6 +1,7 @@
 """Runs under paillier: the bytes of every other setting, whoever is killed or lost, and a key holder that lies."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,6 +253,33 @@ def test_a_key_holder_that_is_down_is_told_before_anything_is_computed(up: Sandb
     assert ended.returncode == 4
     assert f"{KEY_HOLDER}: nobody answers" in ended.stderr
     assert all(ledgers.entries(node, "opened") == [] for node in up.nodes)
+
+
+def test_a_key_holder_whose_ledger_was_put_back_is_noticed_and_its_newest_folder_mends_it(
+    up: Sandbox, tmp_path: Path
+) -> None:
+    state = up.node_folder(KEY_HOLDER) / "state"
+    processes.kill(up, KEY_HOLDER)
+    shutil.copytree(state, tmp_path / "backup")
+    all_up(up)
+    gwas(up, tmp_path / "first", privacy="paillier")
+    processes.kill(up, KEY_HOLDER)
+    state.rename(tmp_path / "newest")
+    shutil.copytree(tmp_path / "backup", state)
+    all_up(up)
+
+    ended = gwas_command(up, tmp_path / "second", "--privacy", "paillier")
+    processes.kill(up, KEY_HOLDER)
+    shutil.rmtree(state)
+    (tmp_path / "newest").rename(state)
+    all_up(up)
+    gwas(up, tmp_path / "third", privacy="paillier")
+
+    assert ended.returncode == 3
+    assert "the ledger of this key holder is older than one that it has shown" in ended.stderr
+    assert "fedstats-keyholder accept-ledger" in ended.stderr
+    assert tables(tmp_path / "second") == {}
+    assert tables(tmp_path / "third") == tables(tmp_path / "first")
 
 
 # A key holder that lies ----------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class KeyHolderServicer:
     """
 
     def Describe(self, request, context):
-        """DescribeOrder -> KeyHolderCatalogue
+        """DescribeOrder -> KeyHolderCatalogue; LedgerOrder -> LedgerPlace
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
