@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedstats.documents import decode, encode
+from fedstats.errors import ProtocolRefused
 from fedstats.state_folder import sync_folder
 
 D = TypeVar("D")
@@ -37,8 +38,21 @@ class SecretFiles:
         sync_folder(self.folder)
 
     def load(self, name: str, kind: type[D]) -> D:
-        """The secret of that name; FileNotFoundError where it is gone."""
-        return decode(kind, (self.folder / name).read_bytes())
+        """The secret of that name.
+
+        Raises
+        ------
+        ProtocolRefused
+            SECRETS_LOST: it is gone, as after a backup was put back, which has none.
+        """
+        try:
+            return decode(kind, (self.folder / name).read_bytes())
+        except FileNotFoundError:
+            raise ProtocolRefused(
+                "the secrets of this pass or run are gone, so nothing of it can be masked; nothing was sent.",
+                code="SECRETS_LOST",
+                hint="Was this node put back from a backup? Begin a new run.",
+            ) from None
 
     def has(self, name: str) -> bool:
         """Whether there is a secret of that name."""
