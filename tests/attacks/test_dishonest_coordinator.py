@@ -16,7 +16,7 @@ from fedstats.identity.signing import Signed, sign
 from fedstats.privacy import masking_node
 from fedstats.privacy.masking import Masks, pair_stream, self_stream
 from fedstats.privacy.masking_coordinator import self_masks, sum_uploads, transcript_of
-from fedstats.privacy.messages import PASS_KEYS, PassKeys
+from fedstats.privacy.messages import PASS_KEYS, PassKeys, ReadySecret
 from fedstats.privacy.primitives.key_agreement import agree, public_key
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -31,6 +31,7 @@ from fedstats.wire.messages import (
     UnmaskOrder,
 )
 from fedstats.wire.passes import pass_context
+from node_agent.secret_files import ready_secret
 from tests.attacks.attacker import BLOCK, FOUR, ON, attacked, plan_of, refused, without
 from tests.node_agent.driver import COUNTING, Driver, texts
 from tests.security.driver import federation_of, numbers, play_pass
@@ -311,6 +312,51 @@ def test_an_order_of_a_pass_is_refused_in_another_run(four: Driver):
         four.lines["FI"].call("Open", replace(order, run="run-2"))
     with refused(four, "FI", "UNKNOWN_PASS"):
         four.lines["FI"].call("Commit", CommitOrder("run-2", order.pass_id))
+
+
+def own_words(driver: Driver, run: str, variants: np.ndarray) -> np.ndarray:
+    """FI's own words of a count of variants, from a plain run."""
+    plan = replace(plan_of(driver, run, (COUNTING,)), privacy="plain")
+    driver.begin(plan)
+    order, blob = driver.order(plan, [variants])
+    driver.open(order, blob)
+    driver.compute(order, {})
+    return np.frombuffer(driver.fetch(order)["FI"], "<u8")
+
+
+def masked_pass_of_fi(driver: Driver, variants: np.ndarray) -> tuple[np.ndarray, ReadySecret]:
+    """FI's masked words of a pass, and what it keeps to make its masks."""
+    plan = plan_of(driver, "run-1", (COUNTING,))
+    driver.begin(plan)
+    order, blob = driver.order(plan, [variants])
+    driver.compute(order, driver.ready(order, driver.open(order, blob)))
+    secrets = driver.lines["FI"].agent.node.secrets  # type: ignore[attr-defined]  # lines without a network have one
+    return np.frombuffer(driver.fetch(order)["FI"], "<u8"), secrets.load(ready_secret(order.pass_id), ReadySecret)
+
+
+def test_an_old_pass_that_is_asked_again_shows_the_difference_of_two_uploads_where_nothing_refuses_it(four: Driver):
+    first, second = BLOCK[:15], BLOCK[15:]
+    upload, ready = masked_pass_of_fi(four, first)
+    others = own_words(four, "run-2", second)
+
+    # What a node would send that took the old pass for one of the other variants: the same masks on other words.
+    again = masking_node._derive_masks(ready).apply(others, 0)
+
+    _, heterozygous, homozygous = (upload - again)[: 3 * 15].reshape(3, -1).astype(np.int64)
+    own = np.maximum(four.federation.site("FI").dosages, 0).sum(axis=1)
+    np.testing.assert_array_equal(heterozygous + 2 * homozygous, own[first] - own[second])
+
+
+def test_keys_of_an_earlier_pass_make_another_mask_also_where_nobody_refuses_them(four: Driver):
+    """The transcript of a pass salts its masks, so keys that come again are refused twice over."""
+    upload, ready = masked_pass_of_fi(four, BLOCK)
+    next_pass = replace(ready, transcript=bytes(range(32)).hex())
+
+    again = masking_node._derive_masks(next_pass).apply(own_words(four, "run-2", BLOCK), 0)
+
+    # The same words under both: with one mask the difference would be 0 everywhere. Of 90 random words none is as near
+    # to 0 by chance: probability 1e-5.
+    assert np.minimum(upload - again, again - upload)[: 3 * len(BLOCK)].min() > 2**40
 
 
 def test_a_pass_that_is_over_gives_nothing_again(four: Driver):

@@ -1,10 +1,12 @@
 """Too much, too often, or no message at all: a call ends early with a documented error, and the agent goes on."""
 
+import gzip
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -14,12 +16,13 @@ import pytest
 from fedstats.errors import FedstatsError
 from fedstats.identity.signing import Signed, sign, sign_bytes
 from fedstats.serving.orders import request_digest
-from fedstats.serving.server import MOST_CALLS
+from fedstats.serving.server import MOST_CALLS, Caller, servicer
 from fedstats.wire.envelope import to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 from fedstats.wire.messages import BlobOrder, DescribeOrder
-from node_agent.agent import HANDLERS
+from node_agent.agent import HANDLERS, STREAMS, Agent
 from node_agent.blob_folder import LARGEST_BLOB
+from node_agent.node import Node
 from tests.attacks.attacker import ON, attacked, entries, plan_of, refused, spent
 from tests.docs.refusal_codes import documented
 from tests.node_agent.driver import COUNTING, Driver, Line, driven, unwrapped
@@ -202,6 +205,129 @@ def test_runs_without_end_are_refused_when_the_projects_queries_are_spent(tmp_pa
 
         with refused(driver, "FI", "POLICY_MAX_QUERIES"):
             driver.lines["FI"].call("Propose", third)
+
+
+# What they cost where a bound is off
+
+
+@dataclass(frozen=True)
+class Watched(Agent):
+    """An agent that says what reached it."""
+
+    bodies: list[int] = field(default_factory=list)
+    blobs: list[int] = field(default_factory=list)
+    announcements: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def call(self, method: str, order: Signed) -> Signed:
+        self.bodies.append(len(order.body))
+        return super().call(method, order)
+
+    def announced(self, order: Signed) -> BlobOrder:
+        found = super().announced(order)
+        self.announcements.release()
+        return found
+
+    def put(self, order: Signed, data: bytes) -> Signed:
+        self.blobs.append(len(data))
+        return super().put(order, data)
+
+
+class Boundless(Watched):
+    """One that lets as many bytes come as like to, whatever was announced."""
+
+    def announced(self, order: Signed) -> BlobOrder:
+        return replace(super().announced(order), length=1 << 62)
+
+
+@contextmanager
+def served_wide(
+    agent: Agent, calls: int, limits: Mapping[str, int], most: int | None
+) -> Iterator[node_pb2_grpc.NodeStub]:
+    """An agent behind a server of the same methods with other limits; without TLS, which bounds nothing here."""
+    server = grpc.server(ThreadPoolExecutor(calls), maximum_concurrent_rpcs=most, options=tuple(limits.items()))
+    methods = servicer(node_pb2_grpc.NodeServicer, Caller(agent), HANDLERS, STREAMS)
+    node_pb2_grpc.add_NodeServicer_to_server(methods, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    options = (("grpc.max_send_message_length", -1),)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options, compression=grpc.Compression.Gzip) as channel:
+            yield node_pb2_grpc.NodeStub(channel)
+    finally:
+        server.stop(0).wait()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[tuple[Driver, Node]]:
+    with attacked(tmp_path, ON) as driver:
+        yield driver, driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+
+
+@pytest.mark.parametrize(("limit", "read"), [(-1, [32 * MEBIBYTE]), (4 * MEBIBYTE, [])])
+def test_a_small_message_is_unpacked_into_a_large_one_unless_its_size_is_bounded(
+    node: tuple[Driver, Node], limit: int, read: list[int]
+):
+    driver, agent = node[0], Watched(node[1])
+    bomb = to_wire(replace(greeting(driver), body=bytes(32 * MEBIBYTE)))
+    assert len(gzip.compress(bomb.SerializeToString())) < MEBIBYTE // 16
+
+    with served_wide(agent, 1, {"grpc.max_receive_message_length": limit}, 1) as stub, pytest.raises(grpc.RpcError):
+        stub.Describe(bomb, timeout=30)
+
+    assert agent.bodies == read
+
+
+@pytest.mark.parametrize(("kind", "taken"), [(Boundless, 8 * MEBIBYTE), (Watched, MEBIBYTE)])
+def test_more_bytes_than_announced_fill_memory_unless_they_are_counted(
+    node: tuple[Driver, Node], kind: type[Watched], taken: int
+):
+    driver, agent = node[0], kind(node[1])
+    order = sign(driver.federation.coordinator, "BlobOrder", BlobOrder("run-1", "panel", "0" * 64, 10))
+    pieces = [node_pb2.Parcel(piece=piece_of(bytes(MEBIBYTE), number * MEBIBYTE)) for number in range(8)]
+
+    with served_wide(agent, 1, {}, 1) as stub, pytest.raises(grpc.RpcError) as caught:
+        stub.Put(iter([node_pb2.Parcel(order=to_wire(order)), *pieces]), timeout=30)
+
+    assert unwrapped(caught.value).code == "DAMAGED_BLOB"  # type: ignore[attr-defined]  # an error of ours
+    assert agent.blobs == [taken]
+
+
+@pytest.mark.parametrize(
+    ("most", "status"), [(None, grpc.StatusCode.DEADLINE_EXCEEDED), (2, grpc.StatusCode.RESOURCE_EXHAUSTED)]
+)
+def test_calls_that_are_held_open_keep_others_waiting_unless_their_number_is_bounded(
+    node: tuple[Driver, Node], most: int | None, status: grpc.StatusCode
+):
+    driver, agent = node[0], Watched(node[1])
+    order = sign(driver.federation.coordinator, "BlobOrder", BlobOrder("run-1", "panel", "0" * 64, 10))
+    release = threading.Event()
+
+    def parcels() -> Iterator[node_pb2.Parcel]:
+        yield node_pb2.Parcel(order=to_wire(order))
+        release.wait(30)
+
+    with served_wide(agent, 2, {}, most) as stub:
+        held = [stub.Put.future(parcels(), timeout=30) for _ in range(2)]
+        assert all(agent.announcements.acquire(timeout=20) for _ in held)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Describe(to_wire(greeting(driver)), timeout=1)
+        release.set()
+        ended = [call.exception(timeout=30) for call in held]
+
+    assert caught.value.code() == status
+    assert [error.code() for error in ended] == [grpc.StatusCode.FAILED_PRECONDITION] * 2
+    assert agent.bodies == []
+
+
+def test_a_run_more_begins_where_the_project_may_have_one_more(tmp_path: Path):
+    with attacked(tmp_path, ON + "max_queries = 3\n") as driver:
+        before = len(entries(driver, "FI"))
+        for run in ("run-1", "run-2", "run-3"):
+            driver.begin(plan_of(driver, run, (COUNTING,)))
+
+        assert spent(driver, "FI")[0] == 3
+        # Each run is written down for good: a flood of them is disk.
+        assert len(entries(driver, "FI")) >= before + 3 * 3
 
 
 # No messages at all
