@@ -5,7 +5,6 @@ the question, the roster, how much noise, and the words themselves. So the same 
 however often it is asked, and any other sum has noise that knows nothing of it.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,6 @@ from fedstats.step import Step
 from fedstats.study import Model
 from fedstats.wire.messages import PassOrder, Plan
 from fedstats.wire.noise import multiplier_of, share_of_noise
-from node_agent.datasets.load import RegisteredDataset
 from node_agent.locks import run_roster
 from node_agent.node import Node
 from node_agent.noise_ledger import Allowance, NoiseLedger
@@ -164,7 +162,7 @@ def noising(node: Node, plan: Plan, order: PassOrder, step: Step[Any, Any], mode
     question = framed(
         *(
             part.encode()
-            for part in (plan.dataset, fingerprint(registered), run_roster(plan), plan.panel, digest(model))
+            for part in (plan.dataset, registered.fingerprint, run_roster(plan), plan.panel, digest(model))
         ),
         *(part.encode() for part in (plan.request.people, plan.request.people_as, order.step, order.asks)),
         step.release.schema_digest().encode(),
@@ -172,12 +170,3 @@ def noising(node: Node, plan: Plan, order: PassOrder, step: Step[Any, Any], mode
     )
     key = hmac.digest(node.cohorts.key, _LABEL, "sha256")
     return Noising(node.noise, allowance(node, plan), plan, step, model, question, key, node.crash)
-
-
-def fingerprint(registered: RegisteredDataset) -> str:
-    """What tells one state of a data set from another: its tables, and size, time and inode of its genotype files."""
-    found = hashlib.sha256(repr(registered.fileset.stamps).encode())
-    found.update(registered.sex.tobytes())
-    for name, column in sorted(registered.columns.items()):
-        found.update(framed(name.encode(), "\n".join(column.text.tolist()).encode()))
-    return found.hexdigest()

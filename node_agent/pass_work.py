@@ -124,13 +124,33 @@ def _protection(node: Node, one: ThisPass, context: PassContext) -> tuple[Concea
 
 
 def _authorise(node: Node, one: ThisPass) -> None:
-    """What may have changed since the run began: the policy file, and whom these people were answered with."""
+    """What may have changed since the run began: the policy file, whom these people were answered with, the data."""
     authorise_privacy(node.policy, one.plan)
     if not allows(node.policy, one.plan.study.analysis):
         raise refused("analyses", f"{one.plan.study.analysis!r} is not allowed any more")
     model = next(model for model in one.plan.study.models if model.id == one.order.model)
     permitted_step(one.order.step, one.plan.study, model)
     check_lock(node, one.plan, one.record.cohort, one.record.domain)
+    check_same_data(node, one)
+
+
+def check_same_data(node: Node, one: ThisPass) -> None:
+    """See that the data are those on which the pass was opened, so that its masks never lie on two states of them.
+
+    A ledger that was put back may have forgotten that words of the pass are out already.
+
+    Raises
+    ------
+    ProtocolRefused
+        DATA_CHANGED.
+    """
+    opened_on = node.records.data_of(one.order.pass_id)
+    if opened_on not in (None, node.cohorts.dataset(one.plan.dataset).fingerprint):
+        raise ProtocolRefused(
+            "the data set changed since this pass was opened; nothing of the pass is computed on other data.",
+            code="DATA_CHANGED",
+            hint="Begin a new run.",
+        )
 
 
 def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:

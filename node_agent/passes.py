@@ -59,6 +59,7 @@ def open_pass(node: Node, signed: Signed) -> Signed:
         check_lock(node, asked.plan, asked.cohort, asked.domain)
         charge_pass(node, asked.plan, order, asked.read, asked.cohort)
         node.records.open_pass(order, asked.cohort, asked.domain)
+        node.records.keep_data(order.pass_id, node.cohorts.dataset(asked.plan.dataset).fingerprint)
         node.runs.touch(order.run, datetime.now(UTC))
         if not asked.masked:
             return node.signed(Accepted(order.run, order.pass_id, node.name, PassState.KEYED))

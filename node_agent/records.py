@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS answers (
   signature BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS locks (
   cohort TEXT NOT NULL, domain TEXT NOT NULL, roster TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (cohort, domain));
+CREATE TABLE IF NOT EXISTS pass_data (pass_id TEXT PRIMARY KEY, data TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
@@ -151,6 +152,15 @@ class Records:
             *(order.pass_id, order.run, _place(order), encode(order)),
             *(PassState.KEYED.value, cohort, domain, order.words),
         )
+
+    def keep_data(self, pass_id: str, data: str) -> None:
+        """Remember on which state of its data set a pass was opened."""
+        self.ledger.write("INSERT INTO pass_data VALUES (?, ?)", pass_id, data)
+
+    def data_of(self, pass_id: str) -> str | None:
+        """The state of its data set on which a pass was opened; None for passes of earlier versions."""
+        found = self.ledger.rows("SELECT data FROM pass_data WHERE pass_id = ?", pass_id)
+        return str(found[0][0]) if found else None
 
     def passed(self, pass_id: str) -> PassRecord | None:
         """A pass by its id."""

@@ -1,13 +1,16 @@
 """A data set from its files: genotypes, phenotypes and covariates, registered together or refused together."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fedstats.dataset import Column, Dataset
+from fedstats.identity.signing import framed
 from fedstats.planning.delimited import Fault
 from fedstats.planning.panel import Panel
 from node_agent.datasets.faults import DatasetFaults
@@ -57,6 +60,15 @@ class RegisteredDataset:
     def variants(self) -> int:
         """Number of variants in the genotype file."""
         return len(self.fileset.variants)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells one state from another: its tables, and size, time and inode of its genotype files."""
+        found = hashlib.sha256(repr(self.fileset.stamps).encode())
+        found.update(self.sex.tobytes())
+        for name, column in sorted(self.columns.items()):
+            found.update(framed(name.encode(), "\n".join(column.text.tolist()).encode()))
+        return found.hexdigest()
 
     def bind(self, panel: Panel) -> "LoadedDataset":
         """The data set in the order of a panel."""

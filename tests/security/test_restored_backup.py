@@ -268,9 +268,10 @@ def dosages_in(words: np.ndarray) -> np.ndarray:
     return np.asarray(heterozygous + 2 * homozygous)
 
 
-def test_a_mask_used_twice_shows_who_left_the_data_where_a_snapshot_has_the_secrets_of_its_passes(
-    federation: Federation,
+def test_a_mask_used_twice_shows_who_left_the_data_where_nobody_looks_whether_they_changed(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("node_agent.pass_work.check_same_data", lambda *_: None)
     order, ask = ready_to_compute(federation)
     first = upload_of_fi(federation, order, ask)
     put_back(federation.site("FI"))
@@ -279,6 +280,26 @@ def test_a_mask_used_twice_shows_who_left_the_data_where_a_snapshot_has_the_secr
     second = upload_of_fi(federation, order, ask)
 
     np.testing.assert_array_equal(dosages_in(first - second), dosages_of(federation, "FI", 7))
+
+
+def test_a_snapshot_with_the_secrets_of_its_passes_masks_no_other_data(federation: Federation):
+    order, ask = ready_to_compute(federation)
+    first = upload_of_fi(federation, order, ask)
+    put_back(federation.site("FI"))
+    backup_of(federation.site("FI"))
+    np.testing.assert_array_equal(upload_of_fi(federation, order, ask), first)
+    put_back(federation.site("FI"))
+    loses_a_person(federation.site("FI"), 7)
+
+    with driven_locally(federation, ("FI",)) as driver:
+        driver.lines["FI"].call("Compute", ask)
+        with pytest.raises(ProtocolRefused) as caught:
+            driver.fetch(order)
+
+    entries = verify(federation.site("FI").folder / "state" / "ledger.sqlite")
+    assert caught.value.code == "DATA_CHANGED"
+    assert {"chunk", "computed"} & {entry.kind for entry in entries} == set()
+    assert [entry.kind for entry in entries].count("refused") > 0
 
 
 def test_a_backup_that_leaves_secrets_out_masks_nothing_a_second_time(federation: Federation):
