@@ -283,6 +283,22 @@ def test_a_second_set_of_survivors_gets_no_shares(four: Driver):
         four.lines["FI"].call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(second)))
 
 
+def test_a_second_set_of_survivors_gets_the_same_shares_also_where_nobody_refuses_it():
+    federation = federation_of(4)
+    played = play_pass(federation, numbers(federation))
+    sets = list(combinations(played.completes, 3))
+
+    def shares(node: str) -> list[Signed]:
+        return [
+            masking_node.release_seed_shares(federation.parties[node], played.ready_secrets[node], one) for one in sets
+        ]
+
+    # There are no shares of what pairs of nodes agreed on, so that no set of survivors can be told apart from another.
+    for node in played.ready_secrets:
+        first, *others = shares(node)
+        assert all(other == first for other in others)
+
+
 def test_a_set_of_survivors_that_is_too_small_gets_no_shares(four: Driver):
     _, order, _, _, completes = uploaded(four)
     ask = UnmaskOrder(order.run, order.pass_id, texts({name: completes[name] for name in ("EE", "NO")}))
