@@ -292,7 +292,7 @@ def test_a_plan_of_an_analysis_that_is_named_does_not_get_a_step_of_one_that_is_
     plan = plan_of(driver, "run-1", (WITH_AGE,))
     driver.begin(plan)
     order, blob = driver.order(plan, None, step="columns/moments@1")
-    asked = replace(order, step="columns/cross_products@1")
+    asked = replace(order, step="columns/cross_products@2")
     driver.lines["FI"].put(order.run, "asks", blob)
 
     with refused(driver, "FI", "STEP_NOT_ALLOWED"):

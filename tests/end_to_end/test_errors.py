@@ -267,7 +267,7 @@ def _node_copy(sites: Sites, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("names", [".run.q1.*.part", ".whole.3.part", ".run.report.html.part"])
+@pytest.mark.parametrize("names", [".run.q1.*.part", ".whole.2.part", ".run.report.html.part"])
 def test_a_full_disk_at_the_coordinator_leaves_nothing_and_can_be_resumed(
     sites: Sites, finished: Path, tmp_path: Path, names: str
 ) -> None:
