@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedstats.results.decimal_text import text_of_doubles, text_of_probabilities
+from fedstats.results.decimal_text import (
+    doubles,
+    probabilities,
+    rows_of_numbers,
+    text_of_doubles,
+    text_of_probabilities,
+    text_of_probability,
+)
 
 #: Doubles next to a tie of the eighth digit, where scaling and printing could disagree.
 near_ties = st.builds(
@@ -22,6 +29,22 @@ exact_ties = st.builds(lambda digits: digits + 0.5, st.integers(10_000_000, 99_9
 
 def printed(values: list[float]) -> list[str]:
     return ["NA" if math.isnan(value) else f"{value:.8g}" for value in values]
+
+
+#: Eight digits or fewer with the point at any place: plain notation of every width, and both limits of it.
+few_digits = st.builds(
+    lambda digits, places, sign: sign * float(f"{digits}e{places}"),
+    st.integers(0, 99_999_999),
+    st.integers(-13, 4),
+    st.sampled_from([-1, 1]),
+)
+
+
+@given(st.lists(few_digits))
+def test_plain_notation_of_every_width_is_what_python_prints(values):
+    cells = text_of_doubles(np.array(values, np.float64)).to_pylist()
+
+    assert cells == printed(values)
 
 
 @given(st.lists(st.floats() | near_ties | exact_ties | st.floats(-1, 1) | st.integers(-(10**9), 10**9).map(float)))
@@ -63,3 +86,25 @@ def test_probability_text_is_ten_to_the_minus_log10p(minus_log10):
 
 def test_probability_below_the_smallest_double_is_not_zero():
     assert text_of_probabilities(np.array([400.0, 399.92, np.nan])).to_pylist() == ["1e-400", "1.2022644e-400", "NA"]
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats(-1, 1), st.floats(0, 1e300) | st.floats(0, 500)), min_size=1))
+def test_columns_side_by_side_have_the_cells_that_they_have_alone(rows):
+    first, second, minus_log10 = (np.array(column) for column in zip(*rows, strict=True))
+    alone = [text_of_doubles(first), text_of_doubles(second), text_of_probabilities(minus_log10)]
+
+    together = rows_of_numbers([doubles(first), doubles(second), probabilities(minus_log10)]).to_pylist()
+
+    assert together == [
+        "".join(f"\t{cell}" for cell in row) for row in zip(*(c.to_pylist() for c in alone), strict=True)
+    ]
+
+
+def test_cells_of_any_length_keep_their_places():
+    rng = np.random.default_rng(3)
+    minus_log10 = np.where(rng.random(30_000) < 0.01, rng.uniform(1e4, 1e9, 30_000), rng.exponential(size=30_000))
+
+    cells = text_of_probabilities(minus_log10).to_pylist()
+
+    assert cells == [text_of_probability(value) for value in minus_log10.tolist()]
+    assert max(map(len, cells)) > 15
