@@ -33,7 +33,7 @@ from fedstats.coordinator.durable import (
     write_durably,
     write_soon,
 )
-from fedstats.coordinator.rows_file import rows_from_bytes, rows_to_bytes
+from fedstats.coordinator.rows_file import rows_from_bytes, rows_to_parts
 from fedstats.errors import Failed
 from fedstats.rows import Rows
 
@@ -100,9 +100,9 @@ class Checkpoint:
 
     def keep_total(self, place: Place, asked: str, words: Ring) -> None:
         """Keep an opened total; from here on it is never asked again."""
-        content = words.astype("<u8", copy=False).tobytes()
+        content = np.ascontiguousarray(words, "<u8").view(np.uint8).data
         make_folder(self.folder / "totals")
-        write_durably(self._total_file(place), bytes.fromhex(asked) + hashlib.sha256(content).digest() + content)
+        write_durably(self._total_file(place), bytes.fromhex(asked), hashlib.sha256(content).digest(), content)
 
     def rows(self, chunk: int) -> Rows | None:
         """Rows of a finished chunk, None where it is not finished."""
@@ -117,8 +117,11 @@ class Checkpoint:
     def keep_rows(self, chunk: int, rows: Rows) -> None:
         """Keep the rows of a finished chunk; the totals that they were made of are dropped."""
         make_folder(self.folder / "rows")
-        body = rows_to_bytes(rows)
-        write_durably(self._rows_file(chunk), hashlib.sha256(body).digest() + body)
+        parts = rows_to_parts(rows)
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        write_durably(self._rows_file(chunk), digest.digest(), *parts)
         for path in (self.folder / "totals").glob(f"{chunk}.*"):
             path.unlink()
 

@@ -8,9 +8,9 @@ from fedstats.errors import Failed
 from fedstats.results.files import OpenFile, open_for_writing, write_atomically, write_failure
 
 
-def write_durably(path: Path, body: bytes, *, open_file: OpenFile = open_for_writing) -> None:
-    """Write a file beside its place, sync it, rename it and sync the folder."""
-    write_atomically(path, body, open_file=open_file)
+def write_durably(path: Path, *parts: bytes | memoryview, open_file: OpenFile = open_for_writing) -> None:
+    """Write a file of these parts beside its place, sync it, rename it and sync the folder."""
+    write_atomically(path, *parts, open_file=open_file)
     sync_folder(path.parent)
 
 

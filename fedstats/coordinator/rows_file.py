@@ -1,46 +1,64 @@
-"""Rows of a finished chunk as bytes, and back: the same arrays with the same types, nothing executable."""
+"""Rows of a finished chunk as bytes, and back: the same arrays with the same types, nothing executable.
 
-import io
+A head in JSON says what tables and arrays there are; the arrays stand behind it, one after the other.
+"""
+
 import json
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from fedstats.errors import Failed
 from fedstats.rows import Rows
 
-_SHAPE = "shape"
+_LENGTH_BYTES = 8  # of the head's length
 
 
-def rows_to_bytes(rows: Rows) -> bytes:
-    """All columns in numpy's own format, behind a description of tables and counts of filtered variants."""
-    arrays: dict[str, Any] = {}  # Any: savez takes keywords
-    places: dict[int, str] = {}
-    tables: dict[str, dict[str, str]] = {}
+def rows_to_parts(rows: Rows) -> list[bytes | memoryview]:
+    """What rows are kept as, one part after the other; arrays are not copied, for they can be large."""
+    arrays: list[np.ndarray] = []
+    places: dict[int, int] = {}
+    tables: dict[str, dict[str, int]] = {}
     for table, columns in rows.tables.items():
         tables[table] = {}
         for name, column in columns.items():
             # Traits of one model share columns: each array is kept once.
-            place = places.setdefault(id(column), str(len(places)))
+            place = places.setdefault(id(column), len(places))
             tables[table][name] = place
-            if place not in arrays:
-                arrays[place] = _plain(name, np.asarray(column))
-    shape = {"tables": tables, "filtered": {name: int(count) for name, count in rows.filtered.items()}}
-    arrays[_SHAPE] = np.frombuffer(json.dumps(shape).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
+            if place == len(arrays):
+                arrays.append(np.ascontiguousarray(_plain(name, np.asarray(column))))
+    head = {
+        "tables": tables,
+        "arrays": [(array.dtype.str, array.shape) for array in arrays],
+        "filtered": {name: int(count) for name, count in rows.filtered.items()},
+    }
+    body = json.dumps(head).encode()
+    return [len(body).to_bytes(_LENGTH_BYTES, "little"), body, *(_bytes_of(array) for array in arrays)]
 
 
 def rows_from_bytes(body: bytes) -> Rows:
     """The rows that bytes hold."""
-    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-        shape = json.loads(arrays[_SHAPE].tobytes())
-        columns = {place: arrays[place] for place in arrays.files if place != _SHAPE}
-        tables = {
-            table: {name: columns[place] for name, place in places.items()} for table, places in shape["tables"].items()
-        }
-    return Rows(tables, shape["filtered"])
+    behind_head = _LENGTH_BYTES + int.from_bytes(body[:_LENGTH_BYTES], "little")
+    head = json.loads(body[_LENGTH_BYTES:behind_head])
+    arrays = list(_arrays(head["arrays"], memoryview(body)[behind_head:]))
+    tables = {
+        table: {name: arrays[place] for name, place in places.items()} for table, places in head["tables"].items()
+    }
+    return Rows(tables, head["filtered"])
+
+
+def _arrays(described: list[tuple[str, list[int]]], body: memoryview) -> Iterator[np.ndarray]:
+    """Arrays of these types and shapes, one after the other."""
+    for kind, shape in described:
+        array = np.empty(shape, kind)
+        _bytes_of(array)[:] = body[: array.nbytes]
+        body = body[array.nbytes :]
+        yield array
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    """The bytes of an array without gaps, not copied."""
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _plain(name: str, column: np.ndarray) -> np.ndarray:

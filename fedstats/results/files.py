@@ -138,11 +138,12 @@ def abort_all(files: Sequence[Publishable]) -> None:
         file.abort()
 
 
-def write_atomically(path: Path, body: bytes, *, open_file: OpenFile = open_for_writing) -> None:
-    """Write a whole file at once."""
+def write_atomically(path: Path, *parts: bytes | memoryview, open_file: OpenFile = open_for_writing) -> None:
+    """Write a whole file at once, of these parts one after the other."""
     file = AtomicFile(path, open_file=open_file)
     try:
-        file.write(body)
+        for part in parts:
+            file.write(part)
         file.seal()
         file.publish()
     except BaseException:
