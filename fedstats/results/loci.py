@@ -78,8 +78,18 @@ class TopLoci:
         self._rows: pa.Table | None = None
         self._keys = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
 
-    def add(self, rows: pa.Table, chromosome: Integers, position: Integers, height: Reals) -> None:
-        """Add rows in the order of the panel; `rows` have the columns of a result, none NaN in `height`."""
+    def add(self, rows: pa.Table, chosen: Integers, chromosome: Integers, position: Integers, height: Reals) -> None:
+        """Add some rows in the order of the panel.
+
+        Parameters
+        ----------
+        rows
+            With the columns of a result.
+        chosen
+            Which of the rows, shape (row,).
+        chromosome, position, height
+            Of those, shape (row,); no height is NaN.
+        """
         kept = np.flatnonzero(height >= max(self._floor, _floor_of(chromosome, position, height)))
         if not len(kept):
             return
@@ -89,7 +99,7 @@ class TopLoci:
             np.concatenate([self._keys[1], new[1]]),
             np.concatenate([self._keys[2], new[2]]),
         )
-        taken = rows.select(_LOCUS_COLUMNS).take(pa.array(kept))
+        taken = rows.select(_LOCUS_COLUMNS).take(pa.array(chosen[kept]))
         self._rows = taken if self._rows is None else pa.concat_tables([self._rows, taken]).combine_chunks()
         self._raise_floor()
 

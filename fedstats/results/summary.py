@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fedstats.results.loci import Locus, TopLoci
 from fedstats.results.quantiles import OrderStatistics, genomic_inflation
@@ -96,18 +95,18 @@ class SummaryBuilder:
         self._status += _counts(rows["STATUS"])
         self._tests += _counts(rows["TEST"])
         usable = _usable(rows)
-        if not usable.num_rows:
+        if not len(usable):
             return
         for name in self._largest.keys() & set(rows.column_names):
-            self._largest[name] = max(self._largest[name], pc.max(usable[name]).as_py() or 0)
+            self._largest[name] = max(self._largest[name], int(_counts_of(rows, name)[usable].max()))
         if "NOISE_SD" in rows.column_names:
-            self._noise_shares.append(usable["NOISE_SD"].to_numpy() / usable["SE"].to_numpy())
-        height = usable["LOG10P"].to_numpy()
-        self._statistics.add(height[_minor_alleles(usable) >= MINOR_ALLELE_COUNT])
-        codes = self._codes(usable["CHROM"])
-        position = usable["POS"].to_numpy()
+            self._noise_shares.append(_reals(rows, "NOISE_SD")[usable] / _reals(rows, "SE")[usable])
+        height = _reals(rows, "LOG10P")[usable]
+        self._statistics.add(height[_minor_alleles(rows)[usable] >= MINOR_ALLELE_COUNT])
+        codes = self._codes(rows["CHROM"], usable)
+        position = rows["POS"].to_numpy()[usable]
         self._points.add(codes, position, height)
-        self._loci.add(usable, codes, position, height)
+        self._loci.add(rows, usable, codes, position, height)
 
     def finish(self) -> Summary:
         """The summary of all rows so far."""
@@ -125,11 +124,12 @@ class SummaryBuilder:
             noise_share=float(np.median(np.concatenate(self._noise_shares))) if self._noise_shares else 0.0,
         )
 
-    def _codes(self, chromosomes: pa.ChunkedArray) -> Integers:
+    def _codes(self, chromosomes: pa.ChunkedArray, rows: Integers) -> Integers:
         encoded = _encoded(chromosomes)
-        indices: Integers = encoded.indices.to_numpy().astype(np.int64)
-        # In the order in which they come, and none that does not come.
-        occurring, first = np.unique(indices, return_index=True)
+        indices: Integers = encoded.indices.to_numpy(zero_copy_only=False)[rows].astype(np.int64)
+        # In the order in which they come, and none that does not come; a panel is in order, so that they come in runs.
+        runs = indices[np.flatnonzero(np.diff(indices, prepend=-1))]
+        occurring, first = np.unique(runs, return_index=True)
         occurring = occurring[np.argsort(first)]
         codes = np.zeros(len(encoded.dictionary), np.int64)
         names = encoded.dictionary.take(pa.array(occurring)).to_numpy(zero_copy_only=False)
@@ -143,13 +143,26 @@ def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
 
 
-def _usable(rows: pa.Table) -> pa.Table:
-    """The rows with an estimate, which are usually all."""
+def _usable(rows: pa.Table) -> Integers:
+    """Which rows have an estimate; usually all."""
     status = _encoded(rows["STATUS"])
     ok = status.dictionary.index("OK").as_py()
-    known = pc.is_valid(rows["LOG10P"]).to_numpy()
-    mask = known & (status.indices.fill_null(-1).to_numpy(zero_copy_only=False) == ok) if ok >= 0 else ~known & known
-    return rows if mask.all() else rows.filter(pa.array(mask)).combine_chunks()
+    if ok < 0:
+        return np.zeros(0, np.int64)
+    codes = status.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.flatnonzero((codes == ok) & ~np.isnan(_reals(rows, "LOG10P")))
+
+
+def _reals(rows: pa.Table, name: str) -> Reals:
+    """A column of doubles; missing ones are NaN."""
+    values: Reals = rows[name].to_numpy()
+    return values
+
+
+def _counts_of(rows: pa.Table, name: str) -> Integers:
+    """A column of counts; missing ones are 0."""
+    counts: Integers = rows[name].fill_null(0).to_numpy()
+    return counts
 
 
 def _counts(column: pa.ChunkedArray) -> Counter[str]:
@@ -162,7 +175,7 @@ def _counts(column: pa.ChunkedArray) -> Counter[str]:
 
 def _minor_alleles(rows: pa.Table) -> Reals:
     """Minor allele count of each row; the number of alleles is A1_CT / A1_FREQ, which holds on X and MT too."""
-    frequency = rows["A1_FREQ"].to_numpy()
+    frequency = _reals(rows, "A1_FREQ")
     count = rows["A1_CT"].cast(pa.float64()).to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         other = count * (1.0 - frequency) / frequency

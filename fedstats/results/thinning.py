@@ -18,7 +18,9 @@ HIGH = 5.0
 HIGH_POINTS = 20_000
 
 _MERGE_POINTS = 200_000  # points that wait before they are thinned together
-_HEIGHT_BITS, _POSITION_BITS = 10, 30
+#: Of the number of a cell. No position is beyond 2^31, which is less than 2^17 of the narrowest cells.
+_HEIGHT_BITS, _PLACE_BITS = 10, 17
+_MOST_CELL_BITS = 30  # cells grow no further
 _NO_POINTS = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
 
 Columns = tuple[Integers, Integers, Reals]
@@ -89,15 +91,17 @@ class ManhattanThinner:
         points = _joined([self._kept, *self._waiting])
         self._waiting, self._waiting_points = [], 0
         first = _first_of_cells(points, self.cell_bases)
-        while len(first) > CELL_POINTS and self.cell_bases < 1 << _POSITION_BITS:
+        while len(first) > CELL_POINTS and self.cell_bases < 1 << _MOST_CELL_BITS:
             self.cell_bases *= 2
             first = _first_of_cells(points, self.cell_bases)
         self._kept = _rows(points, first)
 
     def _note_lengths(self, chromosome: Integers, position: Integers) -> None:
         self._lengths.extend([0] * (int(chromosome.max()) + 1 - len(self._lengths)))
-        for code in np.unique(chromosome):
-            self._lengths[code] = max(self._lengths[code], int(position[chromosome == code].max()))
+        # A panel is in order: a chromosome is one run of rows.
+        starts = np.flatnonzero(np.diff(chromosome, prepend=-1))
+        for code, length in zip(chromosome[starts], np.maximum.reduceat(position, starts), strict=True):
+            self._lengths[code] = max(self._lengths[code], int(length))
 
     def _keep_highest(self, new: Columns) -> None:
         joined = _joined([self._highest, new])
@@ -110,9 +114,13 @@ def _first_of_cells(points: Columns, cell_bases: int) -> Integers:
     # Above −log10 P = 10 cells grow with the height.
     level = np.minimum(height, 10.0) / CELL_HEIGHT + 50.0 * np.log(np.maximum(height, 10.0) / 10.0)
     level = np.minimum(level, (1 << _HEIGHT_BITS) - 1)
-    place: Integers = (chromosome << _POSITION_BITS) | (position // cell_bases)
+    place: Integers = (chromosome << _PLACE_BITS) | (position // cell_bases)
     cell = (place << _HEIGHT_BITS) | level.astype(np.int64)
-    return np.sort(np.unique(cell, return_index=True)[1])
+    # Numbers are sorted sooner than rows by number: the row is the end of the number.
+    row_bits = len(cell).bit_length()
+    ordered = np.sort((cell << row_bits) | np.arange(len(cell)))
+    begins = np.diff(ordered >> row_bits, prepend=-1) != 0
+    return np.sort(ordered[begins] & ((1 << row_bits) - 1))
 
 
 def _joined(parts: list[Columns]) -> Columns:

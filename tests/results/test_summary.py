@@ -147,6 +147,28 @@ def test_every_high_point_is_kept_and_every_point_has_a_kept_one_beside_it():
     assert len(points) < 10_000
 
 
+def naive_first_of_cells(chromosome, position, height, width: int) -> list[int]:
+    first: dict[tuple[int, int, int], int] = {}
+    for row, (c, p, h) in enumerate(zip(chromosome.tolist(), position.tolist(), height.tolist(), strict=True)):
+        first.setdefault((c, p // width, int(h / thinning.CELL_HEIGHT)), row)
+    return sorted(first.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_point_of_each_cell_is_kept_in_whatever_order_points_come(seed):
+    rng = np.random.default_rng(seed)
+    chromosome, position = rng.integers(0, 40, 3000), rng.integers(1, 2**31, 3000) // rng.choice([1, 50_000], 3000)
+    height = rng.exponential(size=3000).clip(max=9.9)
+    thinner = thinning.ManhattanThinner()
+
+    thinner.add(chromosome, position, height)
+
+    points = thinner.points(tuple(map(str, range(40))))
+    first = naive_first_of_cells(chromosome, position, height, thinning.FINEST_CELL_BASES)
+    assert points.position[: len(first)].tolist() == position[first].tolist()
+    assert points.lengths == tuple(int(position[chromosome == code].max()) for code in range(40))
+
+
 def test_cells_widen_until_few_enough_are_taken_however_rows_are_cut(monkeypatch):
     monkeypatch.setattr(thinning, "CELL_POINTS", 500)
     monkeypatch.setattr(thinning, "_MERGE_POINTS", 1000)
