@@ -28,7 +28,7 @@ _LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 #: New objects between two looks for cycles. Loading libraries makes a million objects and no garbage; with Python's 700
 #: a sixth of a short command goes into looking.
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_OBJECTS_BETWEEN_COLLECTIONS = 500_000
 
 
 def lean_process() -> None:
