@@ -1,6 +1,7 @@
 """Where rows go: to files as they come, or to memory; all tables of a run appear together, or none does."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from fedstats.results.associations import Associations, TraitKind
 from fedstats.results.columns import Values, schema
 from fedstats.results.shared_rows import SharedRows
 from fedstats.results.summary import Summary
+from fedstats.results.table_writers import deflating_thread
 from fedstats.results.tables import SUFFIXES, TableWriter
 
 Result = Associations | VariantTable
@@ -75,8 +77,17 @@ class AssociationMemory:
 class AssociationFiles:
     """Associations of one trait in OUT.<trait>.tsv.gz and OUT.<trait>.parquet."""
 
-    def __init__(self, out: Path, trait: str, kind: TraitKind, shared: SharedRows, *, noised: bool = False) -> None:
-        self._writer = AssociationWriter(out, trait, kind, shared, noised=noised)
+    def __init__(
+        self,
+        out: Path,
+        trait: str,
+        kind: TraitKind,
+        shared: SharedRows,
+        *,
+        noised: bool = False,
+        deflating: ThreadPoolExecutor | None = None,
+    ) -> None:
+        self._writer = AssociationWriter(out, trait, kind, shared, noised=noised, deflating=deflating)
         self._summary: Summary | None = None
         self._rows = 0
 
@@ -163,6 +174,7 @@ class Sinks:
     ) -> None:
         self._out, self._traits, self._panel, self._noised = out, traits, panel, noised
         self._shared = shared_rows(panel)
+        self._deflating = deflating_thread()
         self.open: dict[str, Sink] = {}
         try:
             for name in traits:
@@ -183,17 +195,20 @@ class Sinks:
         """Finish every table; where one fails, `abandon` takes back those that have their names already."""
         for sink in self.open.values():
             sink.finish()
+        self._deflating.shutdown()
 
     def abandon(self, *, keep_rows: bool) -> None:
         """Abandon every table."""
         for sink in self.open.values():
             sink.abandon(keep_rows=keep_rows)
+        self._deflating.shutdown()
 
     def _association(self, trait: str) -> Sink:
         kind = self._traits[trait]
         if self._out is None:
             return AssociationMemory(trait, kind, self._shared, noised=self._noised)
-        return AssociationFiles(self._out, trait, kind, self._shared, noised=self._noised)
+        shared, deflating = self._shared, self._deflating
+        return AssociationFiles(self._out, trait, kind, shared, noised=self._noised, deflating=deflating)
 
     def _table(self, name: str) -> Sink:
         suffix = f"{name}.tsv.gz"

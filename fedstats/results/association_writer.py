@@ -1,6 +1,7 @@
 """Associations written as they are computed: OUT.<trait>.tsv.gz and OUT.<trait>.parquet, in constant memory."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +112,7 @@ class AssociationWriter:
         shared: SharedRows,
         *,
         noised: bool = False,
+        deflating: ThreadPoolExecutor | None = None,
         open_file: OpenFile = open_for_writing,
     ) -> None:
         self.trait, self.kind = trait, kind
@@ -121,7 +123,7 @@ class AssociationWriter:
         self._cutter: Cutter[Chunk] = Cutter()
         self._builder = SummaryBuilder()
         self._summary: Summary | None = None
-        self._text = TextTableWriter(self.text_path, list(self._columns), open_file=open_file)
+        self._text = TextTableWriter(self.text_path, list(self._columns), deflating=deflating, open_file=open_file)
         try:
             self._parquet = ParquetTableWriter(
                 self.parquet_path,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -81,16 +81,30 @@ def joined(pieces: Sequence[Piece[pa.Table]]) -> pa.Table:
     return pa.concat_tables(slices).unify_dictionaries().combine_chunks()
 
 
+def deflating_thread() -> ThreadPoolExecutor:
+    """A thread in which tables are deflated."""
+    return ThreadPoolExecutor(1, thread_name_prefix="deflate")
+
+
 class TextTableWriter:
     """Tab-separated text in plain gzip; a header line, NA for missing, eight significant digits.
 
-    Deflating runs in a thread beside the formatting of the next batch.
+    Deflating runs in a thread beside the formatting of the next batch: one of the table's own, or one that several
+    tables share. A thread each would keep as much memory as each once needed.
     """
 
-    def __init__(self, path: Path, header: Sequence[str], *, open_file: OpenFile = open_for_writing) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Sequence[str],
+        *,
+        deflating: ThreadPoolExecutor | None = None,
+        open_file: OpenFile = open_for_writing,
+    ) -> None:
         self._file = AtomicFile(path, open_file=open_file)
         self._deflate = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="deflate")
+        self._own_thread = deflating is None
+        self._thread = deflating or deflating_thread()
         self._pending: Future[None] | None = None
         self._hand_over("\t".join(header).encode() + b"\n")
 
@@ -107,7 +121,7 @@ class TextTableWriter:
         """Finish the gzip stream and put it on the disk."""
         self._wait()
         self._file.write(self._deflate.flush())
-        self._thread.shutdown()
+        self._end_thread()
         self._file.seal()
 
     def publish(self) -> None:
@@ -116,8 +130,15 @@ class TextTableWriter:
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        self._thread.shutdown(cancel_futures=True)
+        pending, self._pending = self._pending, None
+        if pending is not None and not pending.cancel():
+            wait([pending])
+        self._end_thread()
         self._file.abort()
+
+    def _end_thread(self) -> None:
+        if self._own_thread:
+            self._thread.shutdown()
 
     def _hand_over(self, body: bytes | memoryview) -> None:
         self._wait()
