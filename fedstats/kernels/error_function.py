@@ -35,10 +35,13 @@ def scaled_erfc(x: Reals) -> Reals:
     -----
     The Chebyshev series is summed by Clenshaw's recurrence.
     """
-    t = (x - _CENTRE) / (x + _CENTRE)
-    twice, last, before = 2 * t, np.zeros_like(t), np.zeros_like(t)
+    t = np.asarray((x - _CENTRE) / (x + _CENTRE))
+    twice, last, before, following = 2 * t, np.zeros_like(t), np.zeros_like(t), np.empty_like(t)
     for coefficient in _COEFFICIENTS[:0:-1]:
-        before, last = last, twice * last - before + coefficient
+        np.multiply(twice, last, out=following)
+        following -= before
+        following += coefficient
+        before, last, following = last, following, before
     return np.asarray((t * last - before + _COEFFICIENTS[0]) / (1 + 2 * x))
 
 

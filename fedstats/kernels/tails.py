@@ -89,9 +89,10 @@ def _log_common_tail(df: Reals, log_ratio: Reals) -> Reals:
     for n in range(1, _terms_needed(df, log_ratio) + 1):
         # Γ(s + 1, u) exp(u) = s Γ(s, u) exp(u) + u^s, twice.
         for order in (2 * n - 1.5, 2 * n - 0.5):
-            upper = order * upper + power
-            power = power * u
-        factor = factor * half
+            upper *= order
+            upper += power
+            power *= u
+        factor *= half
         tail += _SERIES[n] * factor * upper
         whole += _SERIES[n] * gamma(2 * n + 0.5) * factor
     log_p = np.log(tail / whole) - u
@@ -111,13 +112,14 @@ def _terms_needed(df: Reals, log_ratio: Reals) -> int:
 
 def _lower_part(u: Reals, half: Reals, whole: Reals) -> Reals:
     """1 - p where it is small: the same sum of lower incomplete gamma functions, of which three terms are enough."""
-    total = np.zeros_like(u)
+    total, decay = np.zeros_like(u), np.exp(-u)
     for n in range(3):
         order = 2 * n + 0.5
-        term = u**order * np.exp(-u) / order
+        term = u**order * decay / order
         lower = term.copy()
         for k in range(1, 8):
-            term = term * u / (order + k)
+            term *= u
+            term /= order + k
             lower += term
         total += _SERIES[n] * half**n * lower
     return np.asarray(total / whole)

@@ -279,7 +279,8 @@ def _lay_out(digits: npt.NDArray[np.uint32], size: Reals, key: Integers, cells: 
             (_WHOLE_DIGITS[exponent] > _ROOM, _lay_out_wide),
         ):
             rows = unusual[chosen]
-            lay_out(characters[rows], exponent[chosen], rows, cells)
+            if len(rows):
+                lay_out(characters[rows], exponent[chosen], rows, cells)
 
 
 def _characters(digits: npt.NDArray[np.uint32], key: Integers) -> Words:
