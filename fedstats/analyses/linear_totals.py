@@ -35,12 +35,18 @@ def imputed_sums(federation: Federation, design: LinearDesign, totals: VariantTo
         design=design.centred_design[:, :, None],
         design_trait=design.centred_design_trait[:, :, None],
         trait_squares=design.centred_trait_squares[:, None],
-        design_genotype=found.real("design_genotype").T - np.outer(sums, totals.mean),
-        trait_genotype=found.real("trait_genotype").T - np.outer(trait_sums, totals.mean),
+        design_genotype=_about_mean(found.real("design_genotype"), sums, totals.mean),
+        trait_genotype=_about_mean(found.real("trait_genotype"), trait_sums, totals.mean),
         genotype_squares=spread - found.local_square.sum(axis=1),
         spread=spread,
         local=design.local,
     )
+
+
+def _about_mean(products: Reals, sums: Reals, mean: Reals) -> Reals:
+    """Products with the genotype about its mean, shape (column, variant), from those as they are, (variant, column)."""
+    less = np.outer(sums, mean)
+    return np.subtract(products.T, less, out=less)  # in place: with many traits there are megabytes of them
 
 
 def _spread(totals: VariantTotals) -> Reals:

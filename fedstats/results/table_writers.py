@@ -19,6 +19,8 @@ from fedstats.results.lines import lines
 ROWS_PER_BATCH = 65_536
 #: Measured on a result table: a third of the time of zlib at its fastest, and a file 5 % smaller (decision 0009).
 COMPRESSION_LEVEL = 1
+#: Deflated at a time: what comes out is small enough to lie where the last piece lay.
+_DEFLATED_BYTES = 1 << 18
 _GZIP_WINDOW = 31  # zlib's way to ask for a gzip header: no name, time 0
 
 
@@ -145,7 +147,9 @@ class TextTableWriter:
         self._pending = self._thread.submit(self._compress, body)
 
     def _compress(self, body: bytes | memoryview) -> None:
-        self._file.write(self._deflate.compress(body))
+        whole = memoryview(body)
+        for start in range(0, len(whole), _DEFLATED_BYTES):
+            self._file.write(self._deflate.compress(whole[start : start + _DEFLATED_BYTES]))
 
     def _wait(self) -> None:
         if self._pending is not None:
