@@ -11,6 +11,8 @@ import numpy as np
 from fedstats.errors import Failed
 from fedstats.rows import Rows
 
+#: What every such file begins with.
+_MARK = b"fedstats rows 1\n"
 _LENGTH_BYTES = 8  # of the head's length
 
 
@@ -33,14 +35,27 @@ def rows_to_parts(rows: Rows) -> list[bytes | memoryview]:
         "filtered": {name: int(count) for name, count in rows.filtered.items()},
     }
     body = json.dumps(head).encode()
-    return [len(body).to_bytes(_LENGTH_BYTES, "little"), body, *(_bytes_of(array) for array in arrays)]
+    return [_MARK, len(body).to_bytes(_LENGTH_BYTES, "little"), body, *(_bytes_of(array) for array in arrays)]
 
 
 def rows_from_bytes(body: bytes) -> Rows:
-    """The rows that bytes hold."""
-    behind_head = _LENGTH_BYTES + int.from_bytes(body[:_LENGTH_BYTES], "little")
-    head = json.loads(body[_LENGTH_BYTES:behind_head])
-    arrays = list(_arrays(head["arrays"], memoryview(body)[behind_head:]))
+    """The rows that bytes hold.
+
+    Raises
+    ------
+    Failed
+        Code OTHER_VERSION: another version of fedstats kept them.
+    """
+    if not body.startswith(_MARK):
+        raise Failed(
+            "finished rows of this run were kept by another version of fedstats",
+            code="OTHER_VERSION",
+            hint="Resume the run with the version that began it, or begin it anew without --resume.",
+        )
+    first = len(_MARK) + _LENGTH_BYTES
+    last = first + int.from_bytes(body[len(_MARK) : first], "little")
+    head = json.loads(body[first:last])
+    arrays = list(_arrays(head["arrays"], memoryview(body)[last:]))
     tables = {
         table: {name: arrays[place] for name, place in places.items()} for table, places in head["tables"].items()
     }

@@ -38,6 +38,13 @@ def test_columns_that_traits_share_are_kept_once():
     assert found.tables["q1"]["OBS_CT"] is found.tables["q2"]["OBS_CT"]
 
 
+def test_rows_that_another_version_kept_are_named():
+    with pytest.raises(Failed, match="another version") as caught:
+        rows_from_bytes(b"PK\x03\x04 rows of an earlier version")
+
+    assert caught.value.code == "OTHER_VERSION"
+
+
 def test_objects_are_not_kept():
     with pytest.raises(Failed, match="holds objects"):
         rows_to_parts(Rows({"q1": {"BETA": np.array([1, None], object)}}, {}))
