@@ -144,16 +144,22 @@ def _survey_of(dataset: Dataset, name: str, floors: Floors, *, categorical: bool
     if column is None:
         nearest = get_close_matches(name, list(dataset.columns), NEAREST, 0.5)
         return ColumnSurvey(present=False, nearest=tuple(nearest))
-    values, counts = np.unique(column.text[~column.missing], return_counts=True)
-    reached = values[counts >= floors.min_level].tolist() if categorical and len(values) <= MOST_LEVELS else []
+    reached, all_levels = _levels(column, floors) if categorical else ([], 0)
     return ColumnSurvey(
         present=True,
         numeric=column.numbers is not None,
         varies=_varies(column, floors),
         values=_classes(column),
         levels=tuple(reached),
-        small_levels=categorical and len(reached) < len(values),
+        small_levels=len(reached) < all_levels,
     )
+
+
+def _levels(column: Column, floors: Floors) -> tuple[list[str], int]:
+    """Levels that reach the floor, none where there are too many, and how many there are in all."""
+    values, counts = np.unique(column.text[~column.missing], return_counts=True)
+    reached = values[counts >= floors.min_level].tolist() if len(values) <= MOST_LEVELS else []
+    return reached, len(values)
 
 
 def column_of(dataset: Dataset, name: str) -> Column | None:

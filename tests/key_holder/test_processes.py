@@ -164,7 +164,7 @@ def test_a_product_that_is_damaged_on_the_line_is_refused_and_the_ledger_says_so
     vault, address = vault_with_port(tmp_path)
     product = product_of(vault.public, words_of_nodes())
     order = sign(vault.coordinator, "DecryptOrder", order_for(vault, product))
-    elsewhere, another = next(pieces([product], 1)), node_pb2.Piece(data=product, sha256=bytes(32))
+    elsewhere, another = next(pieces([product], 1)), node_pb2.Piece(data=product, crc32=0)
     with serving(vault, address), connected(vault, address) as stub:
         codes = [refusal_of(stub, parcels) for parcels in ([], parcels_of(order, elsewhere)[1:])]
         codes += [refusal_of(stub, parcels_of(order, piece)) for piece in (elsewhere, another)]

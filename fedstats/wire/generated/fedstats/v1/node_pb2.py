@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64stats/v1/node.proto\x12\x0b\x66\x65\x64stats.v1\"G\n\x06Signed\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06signer\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"5\n\x05Piece\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"^\n\x06Parcel\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x13.fedstats.v1.SignedH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fedstats.v1.PieceH\x00\x42\t\n\x07\x63ontent2\x83\x07\n\x04Node\x12\x34\n\x08\x44\x65scribe\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Survey\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x39\n\x0c\x41vailability\x12\x13.fedstats.v1.Signed\x1a\x12.fedstats.v1.Piece0\x01\x12\x31\n\x03Put\x12\x13.fedstats.v1.Parcel\x1a\x13.fedstats.v1.Signed(\x01\x12\x33\n\x07Propose\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x31\n\x05\x42\x65gin\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x30\n\x04Open\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x31\n\x05Ready\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x43ompute\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x05\x46\x65tch\x12\x13.fedstats.v1.Signed\x1a\x12.fedstats.v1.Piece0\x01\x12\x32\n\x06\x43ommit\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Unmask\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x43\x65rtify\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07Receipt\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x41\x62\x61ndon\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06\x46inish\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Status\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64stats/v1/node.proto\x12\x0b\x66\x65\x64stats.v1\"G\n\x06Signed\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06signer\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"4\n\x05Piece\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\r\n\x05\x63rc32\x18\x03 \x01(\x07\"^\n\x06Parcel\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x13.fedstats.v1.SignedH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fedstats.v1.PieceH\x00\x42\t\n\x07\x63ontent2\x83\x07\n\x04Node\x12\x34\n\x08\x44\x65scribe\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Survey\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x39\n\x0c\x41vailability\x12\x13.fedstats.v1.Signed\x1a\x12.fedstats.v1.Piece0\x01\x12\x31\n\x03Put\x12\x13.fedstats.v1.Parcel\x1a\x13.fedstats.v1.Signed(\x01\x12\x33\n\x07Propose\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x31\n\x05\x42\x65gin\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x30\n\x04Open\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x31\n\x05Ready\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x43ompute\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x05\x46\x65tch\x12\x13.fedstats.v1.Signed\x1a\x12.fedstats.v1.Piece0\x01\x12\x32\n\x06\x43ommit\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Unmask\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x43\x65rtify\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07Receipt\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x33\n\x07\x41\x62\x61ndon\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06\x46inish\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signed\x12\x32\n\x06Status\x12\x13.fedstats.v1.Signed\x1a\x13.fedstats.v1.Signedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNED']._serialized_start=39
   _globals['_SIGNED']._serialized_end=110
   _globals['_PIECE']._serialized_start=112
-  _globals['_PIECE']._serialized_end=165
-  _globals['_PARCEL']._serialized_start=167
-  _globals['_PARCEL']._serialized_end=261
-  _globals['_NODE']._serialized_start=264
-  _globals['_NODE']._serialized_end=1163
+  _globals['_PIECE']._serialized_end=164
+  _globals['_PARCEL']._serialized_start=166
+  _globals['_PARCEL']._serialized_end=260
+  _globals['_NODE']._serialized_start=263
+  _globals['_NODE']._serialized_end=1162
 # @@protoc_insertion_point(module_scope)

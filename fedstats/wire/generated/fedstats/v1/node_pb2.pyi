@@ -18,14 +18,14 @@ class Signed(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., signer: _Optional[str] = ..., body: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Piece(_message.Message):
-    __slots__ = ("data", "offset", "sha256")
+    __slots__ = ("data", "offset", "crc32")
     DATA_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
-    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CRC32_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     offset: int
-    sha256: bytes
-    def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+    crc32: int
+    def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ..., crc32: _Optional[int] = ...) -> None: ...
 
 class Parcel(_message.Message):
     __slots__ = ("order", "piece")
