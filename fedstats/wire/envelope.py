@@ -39,9 +39,9 @@ def pieces(data: Iterable[bytes], first: int = 0) -> Iterator[node_pb2.Piece]:
 
 
 def checked(piece: node_pb2.Piece, offset: int) -> bytes:
-    """The bytes of a piece that must lie at `offset`."""
+    """The bytes of a piece that must lie at `offset`; there is no empty piece."""
     data = piece.data
-    if piece.offset != offset or zlib.crc32(data) != piece.crc32:
+    if not data or piece.offset != offset or zlib.crc32(data) != piece.crc32:
         raise ProtocolRefused("a piece arrived out of place or damaged", code="DAMAGED_PIECE")
     return data
 

@@ -139,10 +139,8 @@ DAMAGED = {
     "nothing": ([], "MALFORMED"),
     "no order": ([node_pb2.Parcel(piece=piece_of(b"0123456789", 0))], "MALFORMED"),
     "another place": ([None, node_pb2.Parcel(piece=piece_of(b"0123456789", 1))], "DAMAGED_PIECE"),
-    "another hash": (
-        [None, node_pb2.Parcel(piece=node_pb2.Piece(data=b"0123456789", crc32=0))],
-        "DAMAGED_PIECE",
-    ),
+    "another check": ([None, node_pb2.Parcel(piece=node_pb2.Piece(data=b"0123456789", crc32=0))], "DAMAGED_PIECE"),
+    "an empty piece": ([None, node_pb2.Parcel(piece=piece_of(b"", 0))], "DAMAGED_PIECE"),
     "the order twice": ([None, None], "DAMAGED_PIECE"),
     "too few bytes": ([None, node_pb2.Parcel(piece=piece_of(b"0123", 0))], "DAMAGED_BLOB"),
 }
