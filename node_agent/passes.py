@@ -13,8 +13,8 @@ from fedstats.identity.signing import Signed
 from fedstats.lean_process import give_back_memory
 from fedstats.privacy.masking_node import (
     begin_pass,
+    check_all_ready,
     make_ready,
-    masks_when_all_ready,
     release_seed_shares,
     sign_complete,
 )
@@ -123,7 +123,7 @@ def compute_pass(node: Node, signed: Signed) -> Signed:
             node.records.set_state(order.pass_id, PassState.READY)
         else:
             advance(one.record.state, PassEvent.UPLOAD)
-            masks_when_all_ready(node.secrets.load(ready_secret(order.pass_id), ReadySecret), signatures)
+            check_all_ready(node.secrets.load(ready_secret(order.pass_id), ReadySecret), signatures)
         node.records.accept(order.pass_id, signatures)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 

@@ -1,6 +1,7 @@
 """Signed talk with nodes: orders out under the coordinator's identity, answers verified before anybody reads them."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +13,8 @@ from fedstats.transport.patient import PatientTransport
 from fedstats.wire.messages import BlobOrder, BlobStored, FetchOrder
 
 D = TypeVar("D")
+
+_SIGNED_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Nodes:
     identity: Identity
     identities: Mapping[str, str]
     _put: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
+    #: Orders of the passes in flight, by identity: documents never change.
+    _last_signed: deque[tuple[object, Signed]] = field(default_factory=lambda: deque(maxlen=_SIGNED_KEPT), repr=False)
 
     def ask(self, node: str, method: Method, order: object, answer: type[D], kind: str = "") -> D:
         """A node's answer to an order, verified; `kind` is the name of the answer's class unless given."""
@@ -72,5 +77,10 @@ class Nodes:
         return open_signed(signed, kind or answer.__name__, answer, self.identities[node], node=node)
 
     def signed(self, order: object) -> Signed:
-        """An order signed by the coordinator."""
-        return sign(self.identity, type(order).__name__, order)
+        """An order signed by the coordinator; one that goes to several nodes is signed once."""
+        last = self._last_signed
+        known = next((signed for asked, signed in tuple(last) if asked is order), None)
+        if known is None:
+            known = sign(self.identity, type(order).__name__, order)
+            last.append((order, known))
+        return known

@@ -5,6 +5,7 @@ Pure functions of public messages; the node's half and the coordinator's half us
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from fedstats.errors import ProtocolRefused
@@ -48,6 +49,12 @@ def read_run_keys(run: RunContext, messages: Sequence[Signed]) -> dict[str, str]
     ProtocolRefused
         WRONG_ROSTER, TRANSCRIPT_MISMATCH (another plan or run), SWAPPED_KEY, or what `open_from_all` raises.
     """
+    return dict(_run_keys(run, tuple(messages)))
+
+
+#: Every pass of a run reads the same messages, twice; nothing in them is secret.
+@lru_cache(maxsize=16)
+def _run_keys(run: RunContext, messages: tuple[Signed, ...]) -> tuple[tuple[str, str], ...]:
     opened = open_from_all(messages, RUN_KEY, RunKey, run.roster)
     for message in opened:
         if message.run.roster != run.roster:
@@ -56,7 +63,7 @@ def read_run_keys(run: RunContext, messages: Sequence[Signed]) -> dict[str, str]
             raise ProtocolRefused(f"{message.node} was shown another run or plan.", code="TRANSCRIPT_MISMATCH")
     keys = {message.node: message.channel_key for message in opened}
     _check_distinct(keys)
-    return keys
+    return tuple(keys.items())
 
 
 def read_pass_keys(context: PassContext, messages: Sequence[Signed]) -> tuple[PassKeys, ...]:

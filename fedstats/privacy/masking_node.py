@@ -210,9 +210,14 @@ def masks_when_all_ready(ready: ReadySecret, readies: Sequence[Signed]) -> Masks
     ProtocolRefused
         TRANSCRIPT_MISMATCH, WRONG_ROSTER, BAD_SIGNATURE, REPLAYED or WRONG_NONCE; then nothing may be sent.
     """
+    check_all_ready(ready, readies)
+    return _derive_masks(ready)
+
+
+def check_all_ready(ready: ReadySecret, readies: Sequence[Signed]) -> None:
+    """Refuse to go on to M without every node's signature of this node's own transcript hash; raises as M does."""
     commitments = {peer.node: peer.nonce_commitment for peer in ready.peers}
     check_readies((ready.run, ready.pass_id), ready.roster, ready.transcript, commitments, readies)
-    return _derive_masks(ready)
 
 
 def sign_complete(party: Party, ready: ReadySecret) -> Signed:
