@@ -66,9 +66,8 @@ def read(path: Path) -> list[Record]:
 
 
 def latest() -> list[Record]:
-    """Records of the newest file, of each thing the last measurement; full ones stand over quick ones."""
-    paths = sorted(FOLDER.glob("*.jsonl"))
-    records = read(paths[-1]) if paths else []
+    """Of each thing the last measurement, whatever the day; full ones stand over quick ones."""
+    records = [record for path in sorted(FOLDER.glob("*.jsonl")) for record in read(path)]
     if any(not record.quick for record in records):
         records = [record for record in records if not record.quick]
     newest = {(r.kind, r.name, json.dumps(r.at, sort_keys=True)): r.session for r in records}
