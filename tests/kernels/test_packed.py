@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fedstats.genotypes import PackedBlock, pack
 from fedstats.kernels import packed
+from fedstats.kernels import packed_loops as loops
 from tests.naive import packed as naive
 
 #: Every remainder of a byte, a word and a line of words, and more than one line.
@@ -90,3 +91,13 @@ def test_few_carriers_give_the_same_sums_as_byte_tables(frequency: float, monkey
 
     assert np.array_equal(by_carriers, by_tables)
     assert by_tables.any()
+
+
+def test_rows_are_gathered_in_order_and_what_lies_behind_them_is_cleared() -> None:
+    packed_rows = np.arange(1, 16, dtype=np.uint8).reshape(5, 3)
+    packed_rows.flags.writeable = False
+    out = np.full((2, 8), 255, np.uint8)
+
+    loops.gather(packed_rows, np.array([4, 1]), out)
+
+    assert out.tolist() == [[13, 14, 15, 0, 0, 0, 0, 0], [4, 5, 6, 0, 0, 0, 0, 0]]
