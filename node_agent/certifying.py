@@ -13,7 +13,8 @@ from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_trans
 from node_agent.node import Node
 from node_agent.own_words import read_own_words
 from node_agent.pass_orders import ThisPass, read_asks
-from node_agent.secret_files import own_words, ready_secret
+from node_agent.pass_secrets import agreed
+from node_agent.secret_files import own_words
 from node_agent.signed_texts import from_texts
 
 
@@ -54,5 +55,5 @@ def _agreed(node: Node, one: ThisPass) -> tuple[ReadySecret | None, str]:
     """What hides this node's scalar, and what the challenge is made from."""
     if not one.masked:
         return None, plain_transcript(pass_context(one.plan, one.order))
-    ready = node.secrets.load(ready_secret(one.order.pass_id), ReadySecret)
+    ready = agreed(node, one)
     return ready, ready.transcript

@@ -16,7 +16,7 @@ from node_agent.node import Node
 from node_agent.passes import clear, give_up, state_of
 from node_agent.records import PassRecord
 from node_agent.run_records import KEPT
-from node_agent.secret_files import own_words, pass_secret, ready_secret, run_secret
+from node_agent.secret_files import own_words, pass_secret, run_secret
 
 
 def finish(node: Node, signed: Signed) -> Signed:
@@ -70,7 +70,7 @@ def clear_run(node: Node, run: str) -> None:
     """Delete what an ended run needs no more; a crash before this is made good at the next start."""
     node.secrets.delete(run_secret(run))
     for pass_id in node.records.passes_of_run(run):
-        if node.secrets.has(ready_secret(pass_id)) or node.secrets.has(pass_secret(pass_id)) or node.spool.has(pass_id):
+        if node.secrets.has(pass_secret(pass_id)) or node.spool.has(pass_id):
             clear(node, pass_id)
     node.blobs.release(run)
     node.asks_read.forget()
@@ -82,5 +82,5 @@ def clear_what_is_over(node: Node) -> None:
     with node.ledger.transaction():
         passes = {record.order.pass_id for record in node.records.live_passes()}
         node.spool.keep_only(passes)
-        secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, ready_secret, own_words)}
+        secrets = {name(pass_id) for pass_id in passes for name in (pass_secret, own_words)}
         node.secrets.keep_only(secrets | {run_secret(run) for run in node.runs.live()})

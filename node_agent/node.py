@@ -18,6 +18,7 @@ from fedstats.identity.signing import Signed, sign
 from fedstats.lean_process import give_back_memory
 from fedstats.ledger import Ledger, open_ledger
 from fedstats.privacy.masking_node import Party
+from fedstats.privacy.messages import ReadySecret
 from fedstats.serving.work import Workers
 from fedstats.state_folder import check_state_folder, lock_folder
 from node_agent.blob_folder import BlobFolder, open_blobs
@@ -50,8 +51,8 @@ ALL_TABLES = (
 )
 
 
-#: Passes whose asks are kept read: those in flight.
-_ASKS_KEPT = 4
+#: Passes whose asks are kept read, and those whose agreement on masks is kept at hand: the ones in flight.
+_ASKS_KEPT, _AGREED_KEPT = 4, 16
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Node:
     blobs: BlobFolder
     certified: CertifiedTotals
     asks_read: LastUsed[tuple[str, ...], Any]
+    agreed: LastUsed[str, ReadySecret]
     cohorts: Cohorts
     budgets: BudgetRecords
     noise: NoiseLedger
@@ -223,6 +225,7 @@ def assembled(
         blobs=blobs,
         certified=CertifiedTotals(ledger, blobs),
         asks_read=LastUsed(_ASKS_KEPT),
+        agreed=LastUsed(_AGREED_KEPT),
         cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
         budgets=BudgetRecords(ledger),
         noise=NoiseLedger(ledger),

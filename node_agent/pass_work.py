@@ -10,7 +10,7 @@ from fedstats.errors import FedstatsError, ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.privacy.conceal import Conceal
 from fedstats.privacy.masking_node import masks_when_all_ready
-from fedstats.privacy.messages import PassContext, ReadySecret
+from fedstats.privacy.messages import PassContext
 from fedstats.privacy.pass_state import PassState
 from fedstats.privacy.plain import Plain
 from fedstats.serving.incidents import stopping
@@ -23,10 +23,11 @@ from node_agent.node import Node
 from node_agent.noising import is_noised, noising
 from node_agent.own_words import OwnWords
 from node_agent.pass_orders import ThisPass, read_asks, this_pass
+from node_agent.pass_secrets import agreed
 from node_agent.permitted import permitted_step
 from node_agent.policy import allows, authorise_privacy, refused
 from node_agent.records import signed_from_text
-from node_agent.secret_files import own_words, ready_secret
+from node_agent.secret_files import own_words
 from node_agent.spool import Group
 
 #: How long one wait for words lasts before the state is looked at again.
@@ -118,7 +119,7 @@ def _protection(node: Node, one: ThisPass, context: PassContext) -> tuple[Concea
     if not one.masked:
         transcript = plain_transcript(context)
         return node.encryption.conceal(transcript, None) if encrypted else Plain(), transcript
-    secret = node.secrets.load(ready_secret(one.order.pass_id), ReadySecret)
+    secret = agreed(node, one)
     masks = masks_when_all_ready(secret, signed_from_text(one.record.accepted))
     return node.encryption.conceal(secret.transcript, masks) if encrypted else masks, secret.transcript
 

@@ -14,11 +14,10 @@ from fedstats.lean_process import give_back_memory
 from fedstats.privacy.masking_node import (
     begin_pass,
     check_all_ready,
-    make_ready,
     release_seed_shares,
     sign_complete,
 )
-from fedstats.privacy.messages import PassKeys, PassSecret, ReadySecret, RunSecret
+from fedstats.privacy.messages import PassKeys, RunSecret
 from fedstats.privacy.pass_state import PassEvent, PassState, advance
 from fedstats.serving.orders import request_digest
 from fedstats.wire.messages import (
@@ -40,9 +39,10 @@ from node_agent.charging import charge_pass
 from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
+from node_agent.pass_secrets import agree, agreed, forget
 from node_agent.pass_work import compute
 from node_agent.records import PassRecord
-from node_agent.secret_files import own_words, pass_secret, ready_secret, run_secret
+from node_agent.secret_files import pass_secret, run_secret
 from node_agent.signed_texts import from_texts
 
 #: A pass that sent less leaves too little behind for the time that it takes to give it back.
@@ -86,23 +86,13 @@ def ready(node: Node, signed: Signed) -> Signed:
     def make() -> Signed:
         one = _masked(node, order.run, order.pass_id)
         state = advance(state_of(node, one.record), PassEvent.READY)
-        secret, answer = make_ready(
-            node.party,
-            pass_context(one.plan, one.order),
-            node.secrets.load(run_secret(order.run), RunSecret),
-            node.records.run_keys(order.run),
-            node.secrets.load(pass_secret(order.pass_id), PassSecret),
-            from_texts(order.keys, members(one.plan)),
-        )
+        answer = agree(node, one, from_texts(order.keys, members(one.plan)))
         node.peers.check(order.run, ledger_heads(order.keys))
-        node.secrets.save(ready_secret(order.pass_id), secret)
         node.records.set_state(order.pass_id, state)
         return answer
 
     _refuse_if_abandoned(node, order.pass_id)
-    answer = answer_once(node, f"ready|{order.pass_id}", signed, make, "R")
-    node.secrets.delete(pass_secret(order.pass_id))
-    return answer
+    return answer_once(node, f"ready|{order.pass_id}", signed, make, "R")
 
 
 def ledger_heads(keys: Mapping[str, SignedText]) -> dict[str, str]:
@@ -123,7 +113,7 @@ def compute_pass(node: Node, signed: Signed) -> Signed:
             node.records.set_state(order.pass_id, PassState.READY)
         else:
             advance(one.record.state, PassEvent.UPLOAD)
-            check_all_ready(node.secrets.load(ready_secret(order.pass_id), ReadySecret), signatures)
+            check_all_ready(agreed(node, one), signatures)
         node.records.accept(order.pass_id, signatures)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 
@@ -147,9 +137,8 @@ def commit(node: Node, signed: Signed) -> Signed:
         one = _masked(node, order.run, order.pass_id)
         state = advance(state_of(node, one.record), PassEvent.COMMIT)
         take_lock(node, one.plan, one.record.cohort, one.record.domain)
-        secret = node.secrets.load(ready_secret(order.pass_id), ReadySecret)
         node.records.set_state(order.pass_id, state)
-        return sign_complete(node.party, secret)
+        return sign_complete(node.party, agreed(node, one))
 
     _refuse_if_abandoned(node, order.pass_id)
     return answer_once(node, f"commit|{order.pass_id}", signed, make, "C")
@@ -162,8 +151,7 @@ def unmask(node: Node, signed: Signed) -> Signed:
     def make() -> Signed:
         one = _masked(node, order.run, order.pass_id)
         state = advance(state_of(node, one.record), PassEvent.OPEN)
-        secret = node.secrets.load(ready_secret(order.pass_id), ReadySecret)
-        answer = release_seed_shares(node.party, secret, from_texts(order.signatures, members(one.plan)))
+        answer = release_seed_shares(node.party, agreed(node, one), from_texts(order.signatures, members(one.plan)))
         node.records.set_state(order.pass_id, state)
         return answer
 
@@ -245,7 +233,7 @@ def give_up(node: Node, record: PassRecord, why: str) -> None:
 
 def clear(node: Node, pass_id: str) -> None:
     """Delete words and secrets of a pass that is over; a crash before this is made good at the next start."""
-    node.secrets.delete(pass_secret(pass_id), ready_secret(pass_id), own_words(pass_id))
+    forget(node, pass_id)
     node.spool.delete(pass_id)
 
 

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE TABLE IF NOT EXISTS locks (
   cohort TEXT NOT NULL, domain TEXT NOT NULL, roster TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (cohort, domain));
 CREATE TABLE IF NOT EXISTS pass_data (pass_id TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pass_keys (pass_id TEXT PRIMARY KEY, keys TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
@@ -162,6 +163,15 @@ class Records:
         found = self.ledger.rows("SELECT data FROM pass_data WHERE pass_id = ?", pass_id)
         return str(found[0][0]) if found else None
 
+    def keep_pass_keys(self, pass_id: str, keys: Sequence[Signed]) -> None:
+        """Store every node's keys of a pass, until it is over."""
+        self.ledger.write("INSERT INTO pass_keys VALUES (?, ?)", pass_id, signed_to_text(keys))
+
+    def pass_keys(self, pass_id: str) -> tuple[Signed, ...]:
+        """Every node's keys of a pass; empty until they came."""
+        found = self.ledger.rows("SELECT keys FROM pass_keys WHERE pass_id = ?", pass_id)
+        return signed_from_text(str(found[0][0])) if found else ()
+
     def passed(self, pass_id: str) -> PassRecord | None:
         """A pass by its id."""
         found = self._passes("pass_id = ?", pass_id)
@@ -198,6 +208,7 @@ class Records:
     def abandon_id(self, pass_id: str) -> None:
         """Refuse a pass from now on, whether it was ever opened or not."""
         self.ledger.write("INSERT OR IGNORE INTO abandoned VALUES (?)", pass_id)
+        self._drop_pass_keys(pass_id)
 
     def is_abandoned(self, pass_id: str) -> bool:
         """Whether a pass was given up."""
@@ -206,6 +217,10 @@ class Records:
     def close_pass(self, pass_id: str) -> None:
         """The pass is over."""
         self.ledger.write("UPDATE passes SET closed = 1 WHERE pass_id = ?", pass_id)
+        self._drop_pass_keys(pass_id)
+
+    def _drop_pass_keys(self, pass_id: str) -> None:
+        self.ledger.write("DELETE FROM pass_keys WHERE pass_id = ?", pass_id)
 
     def _passes(self, where: str, *values: object) -> list[PassRecord]:
         # `where` is one of the constants of this class; values are bound.

@@ -68,7 +68,7 @@ class SecretFiles:
 
     def keep_only(self, names: set[str]) -> None:
         """Delete the secrets of passes and runs that are over, and drafts that a crash has left."""
-        kinds = ("run-", "pass-", "ready-", "own-", ".run-", ".pass-", ".ready-")
+        kinds = ("run-", "pass-", "own-", ".run-", ".pass-")
         self.delete(*(n for path in self.folder.iterdir() if (n := path.name).startswith(kinds) and n not in names))
 
 
@@ -87,13 +87,8 @@ def run_secret(run: str) -> str:
 
 
 def pass_secret(pass_id: str) -> str:
-    """File of what is kept of a pass from S to R."""
+    """File of what is kept of a pass from S to its end."""
     return f"pass-{hashlib.sha256(pass_id.encode()).hexdigest()}"
-
-
-def ready_secret(pass_id: str) -> str:
-    """File of what is kept of a pass from R to its end."""
-    return f"ready-{hashlib.sha256(pass_id.encode()).hexdigest()}"
 
 
 def own_words(pass_id: str) -> str:

@@ -109,7 +109,7 @@ class PassKeys:
 @document
 @dataclass(frozen=True)
 class PassSecret:
-    """What a node keeps from S to R."""
+    """What a node keeps from S to the end of the pass."""
 
     run: str
     pass_id: str
@@ -147,7 +147,7 @@ class PeerKey:
 @document
 @dataclass(frozen=True)
 class ReadySecret:
-    """What a node keeps from R to the end of the pass."""
+    """What a node knows from R to the end of the pass; it follows from its `PassSecret` and the keys of all nodes."""
 
     run: str
     pass_id: str

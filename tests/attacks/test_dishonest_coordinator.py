@@ -31,7 +31,8 @@ from fedstats.wire.messages import (
     UnmaskOrder,
 )
 from fedstats.wire.passes import pass_context
-from node_agent.secret_files import ready_secret
+from node_agent.pass_orders import this_pass
+from node_agent.pass_secrets import agreed
 from tests.attacks.attacker import BLOCK, FOUR, ON, attacked, plan_of, refused, without
 from tests.node_agent.driver import COUNTING, Driver, texts
 from tests.security.driver import federation_of, numbers, play_pass
@@ -346,8 +347,8 @@ def masked_pass_of_fi(driver: Driver, variants: np.ndarray) -> tuple[np.ndarray,
     driver.begin(plan)
     order, blob = driver.order(plan, [variants])
     driver.compute(order, driver.ready(order, driver.open(order, blob)))
-    secrets = driver.lines["FI"].agent.node.secrets  # type: ignore[attr-defined]  # lines without a network have one
-    return np.frombuffer(driver.fetch(order)["FI"], "<u8"), secrets.load(ready_secret(order.pass_id), ReadySecret)
+    node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+    return np.frombuffer(driver.fetch(order)["FI"], "<u8"), agreed(node, this_pass(node, order.run, order.pass_id))
 
 
 def test_an_old_pass_that_is_asked_again_shows_the_difference_of_two_uploads_where_nothing_refuses_it(four: Driver):

