@@ -24,7 +24,6 @@ HANDLERS: Mapping[str, Handler] = {
     "Begin": runs.begin,
     "Open": passes.open_pass,
     "Ready": passes.ready,
-    "Compute": passes.compute_pass,
     "Commit": passes.commit,
     "Unmask": passes.unmask,
     "Certify": passes.certify,
@@ -36,6 +35,7 @@ HANDLERS: Mapping[str, Handler] = {
 
 STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes]]]] = {
     "Availability": catalogue.availability,
+    "Compute": passes.compute_pass,
     "Fetch": pass_work.fetch,
 }
 

@@ -1,4 +1,4 @@
-"""What this node knows of a masked pass from R to its end: made from the secret of S and the keys that all nodes showed.
+"""What this node knows of a masked pass from R to its end: made from its secret of S and the keys of all nodes.
 
 Only the secret of S lies in a file of its own; the keys are public and in the ledger. From both R follows again after a
 restart, always the same; while the agent runs it is kept in memory.

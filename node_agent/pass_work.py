@@ -155,15 +155,20 @@ def check_same_data(node: Node, one: ThisPass) -> None:
 
 
 def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
-    """Protected words of an accepted pass from an offset on; waits for those that are still computed."""
+    """Protected words of an accepted pass from an offset on."""
     order = opened(node, signed, FetchOrder)
-    one = this_pass(node, order.run, order.pass_id)
+    return words_from(node, order.run, order.pass_id, order.offset)
+
+
+def words_from(node: Node, run: str, pass_id: str, offset: int) -> tuple[int, Iterator[bytes]]:
+    """The words of an accepted pass from an offset on; whoever reads them waits for those that are still computed."""
+    one = this_pass(node, run, pass_id)
     if not one.record.accepted or one.record.closed:
         raise ProtocolRefused("the pass has no words to fetch: it is not computed, or it is over.", code="OUT_OF_ORDER")
-    if not 0 <= order.offset <= one.order.upload_bytes:
+    if not 0 <= offset <= one.order.upload_bytes:
         raise ProtocolRefused("the offset lies outside the pass.", code="MALFORMED")
-    compute(node, order.pass_id)
-    return order.offset, _words(node, order.pass_id, order.offset, one.order.upload_bytes)
+    compute(node, pass_id)
+    return offset, _words(node, pass_id, offset, one.order.upload_bytes)
 
 
 def _words(node: Node, pass_id: str, first: int, last: int) -> Iterator[bytes]:

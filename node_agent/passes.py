@@ -4,7 +4,7 @@ Every step checks its order, writes secrets, then state and answer in one transa
 A restart at any point goes on where the ledger stands (see `pass_work` for what is computed).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from fedstats.documents import decode
@@ -40,7 +40,7 @@ from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
 from node_agent.pass_secrets import agree, agreed, forget
-from node_agent.pass_work import compute
+from node_agent.pass_work import words_from
 from node_agent.records import PassRecord
 from node_agent.secret_files import pass_secret, run_secret
 from node_agent.signed_texts import from_texts
@@ -100,8 +100,11 @@ def ledger_heads(keys: Mapping[str, SignedText]) -> dict[str, str]:
     return {node: decode(PassKeys, bytes.fromhex(text.body)).ledger_head for node, text in keys.items()}
 
 
-def compute_pass(node: Node, signed: Signed) -> Signed:
-    """M: accept the work, once every node signed the same transcript; it goes on by itself from here."""
+def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
+    """M: accept the work, once every node signed the same transcript, and hand its words out as they are computed.
+
+    What is accepted goes on by itself, whether anybody waits for it or not.
+    """
     order = opened(node, signed, ComputeOrder)
 
     def make() -> Signed:
@@ -118,9 +121,8 @@ def compute_pass(node: Node, signed: Signed) -> Signed:
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 
     _refuse_if_abandoned(node, order.pass_id)
-    answer = answer_once(node, f"compute|{order.pass_id}", signed, make, "M")
-    compute(node, order.pass_id)
-    return answer
+    answer_once(node, f"compute|{order.pass_id}", signed, make, "M")
+    return words_from(node, order.run, order.pass_id, 0)
 
 
 def advance_plain(record: PassRecord) -> None:

@@ -2,6 +2,7 @@
 
 from fedstats.serving.server import Server, Service, listen, mutual_tls
 from fedstats.wire.generated.fedstats.v1 import node_pb2_grpc
+from fedstats.wire.messages import AFTER_BLOB
 from node_agent.agent import HANDLERS, STREAMS, Agent
 
 
@@ -15,5 +16,6 @@ async def start_server(agent: Agent) -> Server:
         add=node_pb2_grpc.add_NodeServicer_to_server,
         calls=HANDLERS,
         streams=STREAMS,
+        following=AFTER_BLOB,
     )
     return await listen(service, settings.host, settings.port, mutual_tls(keys.leaf, keys.coordinators.values()))

@@ -6,13 +6,13 @@ See `fedstats.privacy.certify`.
 """
 
 import hashlib
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fedstats.arrays import Ring
 from fedstats.coordinator.checkpoint import PassFolder
+from fedstats.coordinator.nodes import blob_of
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.passes import KeptMessages, Messages
 from fedstats.coordinator.run import Run
@@ -40,16 +40,16 @@ def certify_total(run: Run, folder: PassFolder, work: PassWork[Any, Any], words:
     ProtocolRefused
         Code NOT_THE_TOTAL: the words of some node are not those that it had uploaded.
     """
-    claim = claim_of(work, words)
-    total = hashlib.sha256(claim).hexdigest()
+    claim = blob_of(run.plan.run, "total", claim_of(work, words))
+    total = claim.order.sha256
     identity = pass_id(run.plan.run, folder.place.scope, folder.place.call, folder.attempt)
-    scalars = _scalars(run, folder, CertifyOrder(run.plan.run, identity, total), claim)
+    scalars = _scalars(run, folder, CertifyOrder(run.plan.run, identity, total))
     texts = {node: to_text(signed) for node, signed in scalars.items()}
 
     def tell(node: str) -> None:
         uploaded = hashlib.sha256(folder.words_file(node).read_bytes()).hexdigest()
         order = ReceiptOrder(run.plan.run, identity, uploaded, total, texts)
-        run.nodes.ask(node, "Receipt", order, Accepted)
+        run.nodes.opened(node, run.nodes.put_and_ask(node, claim, order), Accepted)
 
     run.go_on()
     from_all(run.names, tell)
@@ -64,19 +64,15 @@ def claim_of(work: PassWork[Any, Any], words: Ring) -> bytes:
     return np.concatenate(parts).astype("<u8", copy=False).tobytes()
 
 
-def _scalars(run: Run, folder: PassFolder, order: CertifyOrder, claim: bytes) -> Messages:
+def _scalars(run: Run, folder: PassFolder, order: CertifyOrder) -> Messages:
     """Every node's scalar for the claim: those that were kept, or else their answers, kept."""
     body = folder.messages("K")
     if body is not None:
         return {name: from_text(text) for name, text in decode(KeptMessages, body).by_node.items()}
     run.go_on()
     run.crash("before:K")
-    asks = {node: partial(run.nodes.ask_signed, node, "Certify", order) for node in run.names}
-    # A node answers to the digest; the words may come meanwhile.
-    puts = {f"{node} total": partial(run.nodes.put, node, order.run, "total", claim) for node in run.names}
-    work: dict[str, partial[Any]] = {**asks, **puts}
-    found = from_all(work, lambda name: work[name]())
-    scalars: Messages = {node: found[node] for node in run.names}
+    # A node answers to the digest; the words come with the receipt.
+    scalars = from_all(run.names, lambda node: run.nodes.ask_signed(node, "Certify", order))
     texts = {node: to_text(signed) for node, signed in scalars.items()}
     folder.keep_messages("K", encode(KeptMessages(texts)), synced=False)
     run.crash("after:K")

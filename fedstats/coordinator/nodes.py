@@ -10,11 +10,24 @@ from fedstats.identity.keys import Identity
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.transport.base import Method, StreamMethod
 from fedstats.transport.patient import PatientTransport
-from fedstats.wire.messages import BlobOrder, BlobStored, FetchOrder
+from fedstats.wire.messages import BlobOrder, BlobStored, ComputeOrder, FetchOrder
 
 D = TypeVar("D")
 
 _SIGNED_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A byte run for nodes, and its announcement."""
+
+    order: BlobOrder
+    data: bytes
+
+
+def blob_of(run: str, purpose: str, data: bytes) -> Blob:
+    """A byte run, announced by its SHA-256."""
+    return Blob(BlobOrder(run, purpose, hashlib.sha256(data).hexdigest(), len(data)), data)
 
 
 @dataclass(frozen=True)
@@ -48,25 +61,37 @@ class Nodes:
 
     def put(self, node: str, run: str, purpose: str, data: bytes) -> str:
         """Put a byte run at a node; its SHA-256."""
-        digest = hashlib.sha256(data).hexdigest()
-        order = self.signed(BlobOrder(run, purpose, digest, len(data)))
-        self.opened(node, self.transport.put(node, order, data), BlobStored)
-        self._put.add((node, run, digest))
-        return digest
+        blob = blob_of(run, purpose, data)
+        self.opened(node, self.transport.put(node, self.signed(blob.order), data), BlobStored)
+        return blob.order.sha256
 
-    def put_unless_there(self, node: str, run: str, purpose: str, data: bytes) -> bool:
-        """Put a byte run, unless it was put there for this run before; whether it was put now.
+    def put_and_ask(self, node: str, blob: Blob, order: object) -> Signed:
+        """A node's answer to an order that needs a byte run, put there in the same call; not verified yet."""
+        answer = self.transport.put(node, self.signed(blob.order), blob.data, self.signed(order))
+        self._put.add((node, blob.order.run, blob.order.sha256))
+        return answer
 
-        Nodes keep what they were given until the run is over, or for a day.
-        """
-        if (node, run, hashlib.sha256(data).hexdigest()) in self._put:
-            return False
-        self.put(node, run, purpose, data)
-        return True
+    def was_put(self, node: str, blob: Blob) -> bool:
+        """Whether a byte run was put at a node for its run before: kept there until the run is over, or for a day."""
+        return (node, blob.order.run, blob.order.sha256) in self._put
+
+    def compute_words(self, node: str, order: ComputeOrder, length: int) -> Iterator[bytes]:
+        """Bytes of a node's words of a pass, as it computes them; what a break leaves out is fetched."""
+
+        def order_at(offset: int) -> tuple[StreamMethod, Signed]:
+            if not offset:
+                return "Compute", self.signed(order)
+            return "Fetch", self.signed(FetchOrder(order.run, order.pass_id, offset))
+
+        return self.transport.fetch(node, order_at, length)
 
     def fetch_words(self, node: str, run: str, pass_id: str, length: int) -> Iterator[bytes]:
-        """Bytes of a node's words, as they come."""
-        return self.transport.fetch(node, "Fetch", lambda offset: self.signed(FetchOrder(run, pass_id, offset)), length)
+        """Bytes of words that are computed, as they come."""
+
+        def order_at(offset: int) -> tuple[StreamMethod, Signed]:
+            return "Fetch", self.signed(FetchOrder(run, pass_id, offset))
+
+        return self.transport.fetch(node, order_at, length)
 
     def fetch_whole(self, node: str, method: StreamMethod, order: object) -> bytes:
         """A byte run that is not asked for from an offset."""

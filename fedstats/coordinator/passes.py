@@ -15,6 +15,7 @@ from typing import Any
 
 from fedstats.coordinator.checkpoint import PassFolder, Place
 from fedstats.coordinator.encrypted import opened_words
+from fedstats.coordinator.nodes import Blob, blob_of
 from fedstats.coordinator.parallel import from_all, from_enough
 from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
@@ -105,6 +106,7 @@ class _Pass:
     context: PassContext
     folder: PassFolder
     work: PassWork[Any, Any]
+    asks: Blob
 
     def kept(self, step: str, ask: Callable[[], Messages]) -> Messages:
         """The messages of a step: those that were kept, or else the answers that `ask` brings, kept."""
@@ -150,7 +152,7 @@ def _begun(run: Run, work: PassWork[Any, Any], place: Place) -> _Pass:
     folder = run.checkpoint.pass_folder(place, attempt)
     if to_be_certified(run.plan, order.step):
         folder.mark_steering()
-    return _Pass(run, order, pass_context(run.plan, order), folder, work)
+    return _Pass(run, order, pass_context(run.plan, order), folder, work, blob_of(order.run, "asks", work.blob))
 
 
 def _opened(one: _Pass) -> Opened:
@@ -213,14 +215,13 @@ def _open_at(one: _Pass, node: str) -> Signed:
     if order.attempt:
         earlier = pass_id(order.run, order.scope, order.call, order.attempt - 1)
         run.nodes.ask(node, "Abandon", AbandonOrder(order.run, earlier, ABANDONED), Accepted)
-    is_new = run.nodes.put_unless_there(node, order.run, "asks", one.work.blob)
-    try:
-        return run.nodes.ask_signed(node, "Open", order)
-    except ProtocolRefused as refusal:
-        if is_new or refusal.code != "NO_BLOB":
-            raise
-    run.nodes.put(node, order.run, "asks", one.work.blob)
-    return run.nodes.ask_signed(node, "Open", order)
+    if run.nodes.was_put(node, one.asks):
+        try:
+            return run.nodes.ask_signed(node, "Open", order)
+        except ProtocolRefused as refusal:
+            if refusal.code != "NO_BLOB":
+                raise
+    return run.nodes.put_and_ask(node, one.asks, order)
 
 
 def _upload(one: _Pass, agreed: _Agreement) -> dict[str, Path]:
@@ -242,13 +243,12 @@ def _upload(one: _Pass, agreed: _Agreement) -> dict[str, Path]:
 def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
     """Words of one node; the file has its name once they are on the disk, and they come again where it is lost."""
     run, order = one.run, one.order
-    run.nodes.ask(node, "Compute", compute, Accepted)
     path = one.folder.words_file(node)
     # A name of its own: a thread of a run that failed may still be writing when the run is gone on with.
     own = path.with_suffix(f".{secrets.token_hex(4)}")
     file = AtomicFile(own)
     try:
-        for piece in run.nodes.fetch_words(node, order.run, order.pass_id, order.upload_bytes):
+        for piece in run.nodes.compute_words(node, compute, order.upload_bytes):
             file.write(piece)
         file.seal()
         file.publish()

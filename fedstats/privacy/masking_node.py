@@ -1,7 +1,8 @@
 """The node's half of a masked pass: pure functions from secrets and messages to messages and new secrets.
 
 A caller stores the returned secret, or what it is made from, durably before it sends the returned message, and asks
-`pass_state.advance` first; then a restart after kill -9 changes nothing. `masking` says what the protocol is and who learns what.
+`pass_state.advance` first; then a restart after kill -9 changes nothing. `masking` says what the protocol is and who
+learns what.
 
 Who learns what
 ---------------

@@ -6,9 +6,9 @@ takes half a millisecond of CPU more for each call, to hand it from its loop to 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
@@ -37,6 +37,9 @@ KEEPALIVE = (
     ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
     ("grpc.so_reuseport", 0),
 )
+
+#: A service where every order comes by itself.
+NOTHING_FOLLOWS: Mapping[str, str] = {}
 
 _log = structlog.get_logger("service")
 _STATUS: tuple[tuple[type[FedstatsError], grpc.StatusCode], ...] = (
@@ -121,11 +124,20 @@ class Caller:
         raise AssertionError("abort always raises")
 
 
-def servicer(base: type, caller: Caller, calls: Collection[str], streams: Collection[str]) -> Any:  # Any: as gRPC's
-    """The generated base class with every method: `calls`, `streams`, and Put; all of a kind are alike."""
+def servicer(
+    base: type,
+    caller: Caller,
+    calls: Collection[str],
+    streams: Collection[str],
+    following: Mapping[str, str] = NOTHING_FOLLOWS,
+) -> Any:  # Any: as gRPC's
+    """The generated base class with every method: `calls`, `streams`, and Put; all of a kind are alike.
+
+    `following` has the method for each kind of order that may come behind a run of bytes.
+    """
     methods: dict[str, object] = {name: _answering(caller, name) for name in calls}
     methods |= {name: _streaming(caller, name) for name in streams}
-    return type("Servicer", (base,), {**methods, "Put": _taking_in(caller)})()
+    return type("Servicer", (base,), {**methods, "Put": _taking_in(caller, following)})()
 
 
 def _answering(caller: Caller, method: str) -> Callable[..., object]:
@@ -145,16 +157,31 @@ def _streaming(caller: Caller, method: str) -> Callable[..., object]:
     return stream
 
 
-def _taking_in(caller: Caller) -> Callable[..., object]:
+def _taking_in(caller: Caller, following: Mapping[str, str]) -> Callable[..., object]:
     def put(_self: object, parcels: Iterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
-        order, data = caller.run(context, lambda: _parcel(caller, parcels))
-        return to_wire(caller.run(context, lambda: caller.agent.put(order, data)))
+        order, data, then = caller.run(context, lambda: _parcel(caller, parcels))
+        method = None if then is None else caller.run(context, lambda: _method_after(caller, then, following))
+        answer = caller.run(context, lambda: caller.agent.put(order, data))
+        if then is not None and method is not None:
+            answer = caller.run(context, lambda: caller.agent.call(method, then))
+        return to_wire(answer)
 
     return put
 
 
-def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed, bytes]:
-    """An order, then the pieces of the run of bytes that it announces; whatever is refused of them is in the ledger.
+def _method_after(caller: Caller, then: Signed, following: Mapping[str, str]) -> str:
+    """The method of an order that came behind a run of bytes."""
+
+    def known() -> str:
+        if then.kind not in following:
+            raise ProtocolRefused("an order of this kind does not go with a blob", code="MALFORMED")
+        return following[then.kind]
+
+    return caller.agent.guard.answer("Put", then, known)
+
+
+def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed, bytes, Signed | None]:
+    """An order, the run of bytes that it announces, and the order behind it; what is refused of them is in the ledger.
 
     Nothing is taken in beyond what is announced: the agent then sees that there was more.
     """
@@ -165,10 +192,12 @@ def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed,
     announced = caller.agent.announced(order)
     data = bytearray()
     for parcel in parcels:
+        if parcel.WhichOneof("content") == "then":
+            return order, bytes(data), from_wire(parcel.then)
         data += guard.answer("Put", order, partial(checked, parcel.piece, len(data)))
         if len(data) > announced.length:
             break
-    return order, bytes(data)
+    return order, bytes(data), None
 
 
 def _order_of(parcel: node_pb2.Parcel | None) -> Signed:
@@ -212,6 +241,8 @@ class Service:
         Generated class of its methods, and the function that adds such a one to a server.
     calls, streams
         Methods with one answer, and those with a run of bytes.
+    following
+        Method for each kind of order that may come behind a run of bytes which it needs, in the same call.
     """
 
     agent: Answering
@@ -220,13 +251,15 @@ class Service:
     add: Callable[[Any, Any], None]
     calls: Collection[str]
     streams: Collection[str]
+    following: Mapping[str, str] = field(default_factory=dict)
 
 
 async def listen(service: Service, host: str, port: int, credentials: grpc.ServerCredentials) -> Server:
     """Listen on an address; not ready yet."""
     pool = ThreadPoolExecutor(MOST_CALLS, "call")
     server = grpc.server(pool, maximum_concurrent_rpcs=MOST_CALLS, options=KEEPALIVE)
-    service.add(servicer(service.base, Caller(service.agent), service.calls, service.streams), server)
+    methods = servicer(service.base, Caller(service.agent), service.calls, service.streams, service.following)
+    service.add(methods, server)
     health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

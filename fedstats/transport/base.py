@@ -17,7 +17,6 @@ Method = Literal[
     "Begin",
     "Open",
     "Ready",
-    "Compute",
     "Commit",
     "Unmask",
     "Certify",
@@ -28,7 +27,7 @@ Method = Literal[
 ]
 """Calls with one signed order and one signed answer."""
 
-StreamMethod = Literal["Availability", "Fetch"]
+StreamMethod = Literal["Availability", "Compute", "Fetch"]
 """Calls whose answer is a run of bytes."""
 
 
@@ -41,8 +40,8 @@ class Deadlines:
     chunk_seconds: float = 120.0
 
 
-#: The order of a stream, given the offset at which it starts.
-OrderAt = Callable[[int], Signed]
+#: The call that gives a byte run from an offset on.
+OrderAt = Callable[[int], tuple[StreamMethod, Signed]]
 
 
 class Transport(Protocol):
@@ -60,8 +59,8 @@ class Transport(Protocol):
         """
         ...
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
-        """Send a byte run up, announced by its order; the node's signed answer."""
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+        """Send a byte run, announced by its order, and perhaps an order that needs it; the answer to the last order."""
         ...
 
     def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:

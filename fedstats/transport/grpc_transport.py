@@ -74,13 +74,15 @@ class GrpcTransport:
         stub = self._stub(node)
         return self._tried(node, lambda: from_wire(getattr(stub, method)(to_wire(order), timeout=seconds)))
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
-        """Send a byte run, its order first."""
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+        """Send a byte run, its order first, and perhaps an order that needs it; the answer to the last order."""
 
         def parcels() -> Iterator[node_pb2.Parcel]:
             yield node_pb2.Parcel(order=to_wire(order))
             for piece in pieces([data]):
                 yield node_pb2.Parcel(piece=piece)
+            if then is not None:
+                yield node_pb2.Parcel(then=to_wire(then))
 
         seconds = self.deadlines.chunk_seconds * (1 + len(data) // (1 << 24))
         stub = self._stub(node)

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from fedstats.errors import NodeUnreachable
 from fedstats.identity.signing import Signed
-from fedstats.transport.base import Method, StreamMethod
+from fedstats.transport.base import StreamMethod
 from fedstats.wire.envelope import checked, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
+from fedstats.wire.messages import AFTER_BLOB
 
 
 class Handler(Protocol):
@@ -30,13 +31,14 @@ class InProcessTransport:
 
     nodes: Mapping[str, Handler]
 
-    def call(self, node: str, method: Method, order: Signed) -> Signed:
+    def call(self, node: str, method: str, order: Signed) -> Signed:
         """The handler's answer, both ways through bytes."""
         return _through_bytes(self._node(node).call(method, _through_bytes(order)))
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
-        """The handler's answer to a byte run."""
-        return _through_bytes(self._node(node).put(_through_bytes(order), data))
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+        """The handler's answer to a byte run, or to the order behind it."""
+        answer = self._node(node).put(_through_bytes(order), data)
+        return _through_bytes(answer) if then is None else self.call(node, AFTER_BLOB[then.kind], then)
 
     def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
         """The handler's bytes, as pieces."""

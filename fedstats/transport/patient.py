@@ -86,19 +86,20 @@ class PatientTransport:
         self.traffic.add(node, sent=_size(order), received=_size(answer), calls=1)
         return answer
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
-        """Send a byte run until the node has it."""
-        answer = self._until_answered(node, lambda: self.line.put(node, order, data))
-        self.traffic.add(node, sent=_size(order) + len(data), received=_size(answer), calls=1)
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+        """Send a byte run, and perhaps an order that needs it, until the node has them."""
+        answer = self._until_answered(node, lambda: self.line.put(node, order, data, then))
+        sent = _size(order) + len(data) + (0 if then is None else _size(then))
+        self.traffic.add(node, sent=sent, received=_size(answer), calls=1)
         return answer
 
-    def fetch(self, node: str, method: StreamMethod, order_at: OrderAt, length: int) -> Iterator[bytes]:
+    def fetch(self, node: str, order_at: OrderAt, length: int) -> Iterator[bytes]:
         """Pieces of a byte run of `length` bytes; after a break it goes on where it stopped."""
         attempt = _Attempt(self, node)
         offset = 0
         while offset < length:
             self.go_on(node)
-            order = order_at(offset)
+            method, order = order_at(offset)
             try:
                 for piece in self.line.fetch(node, method, order, offset):
                     offset += len(piece)

@@ -17,6 +17,9 @@ from fedstats.study import Study
 
 PROTOCOL = 1
 
+#: Methods of the orders that may come in one call with the blob that they need, behind it.
+AFTER_BLOB = {"PassOrder": "Open", "ReceiptOrder": "Receipt"}
+
 
 @document
 @dataclass(frozen=True)

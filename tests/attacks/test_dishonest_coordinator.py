@@ -128,7 +128,7 @@ def test_words_of_a_masked_pass_are_not_computed_as_if_it_were_plain(four: Drive
     four.open(order, blob)
 
     with refused(four, "FI", "OUT_OF_ORDER"):
-        four.lines["FI"].call("Compute", ComputeOrder(order.run, order.pass_id, {}))
+        four.lines["FI"].start(ComputeOrder(order.run, order.pass_id, {}))
     with refused(four, "FI", "OUT_OF_ORDER"):
         four.lines["FI"].stream("Fetch", FetchOrder(order.run, order.pass_id, 0))
 
@@ -181,7 +181,7 @@ def test_one_node_that_is_asked_something_else_is_noticed_before_anything_is_com
 
     for name in ("EE", "FI"):
         with refused(four, name, "TRANSCRIPT_MISMATCH"):
-            four.lines[name].call("Compute", ComputeOrder(order.run, order.pass_id, texts(readies)))
+            four.lines[name].start(ComputeOrder(order.run, order.pass_id, texts(readies)))
 
 
 # Keys

@@ -20,6 +20,7 @@ from tests.coordinator.federation_of_nodes import (
     chunks_of,
     world,
 )
+from tests.coordinator.honest_node import HonestNode
 
 METHODS = ("Put", "Open", "Ready", "Compute", "Fetch", "Commit", "Unmask", "Certify", "Receipt")
 
@@ -53,11 +54,24 @@ def gone_from(method: str) -> Callable[[str, str], None]:
     return hook
 
 
+def break_first_words(node: HonestNode) -> None:
+    """Have the words of the first pass break off half-way, so that the rest is fetched."""
+    broken, after = fails_times("Compute", 1), node.after
+
+    def both(name: str, method: str) -> None:
+        broken(name, method)
+        after(name, method)
+
+    node.after = both
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", METHODS)
 def test_node_that_restarts_at_any_step_changes_no_byte(tmp_path: Path, method: str, when: str) -> None:
     there = world()
     setattr(there.nodes["N01"], when, fails_times(method, 2))
+    if method == "Fetch":
+        break_first_words(there.nodes["N01"])
 
     rows = list(analyse(there.coordinate(tmp_path / "run"), chunks_of()))
 
@@ -96,6 +110,8 @@ def test_pass_of_a_node_lost_before_its_upload_is_abandoned_and_tried_anew_when_
 ) -> None:
     there = world(3)
     there.nodes["N02"].before = gone_from(method)
+    if method == "Fetch":
+        break_first_words(there.nodes["N02"])
 
     with pytest.raises(NodeLost):
         there.coordinate(tmp_path).sum(SIZES, MODEL, Nothing())

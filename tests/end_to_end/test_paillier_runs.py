@@ -150,9 +150,9 @@ class Listened:
     def call(self, node: str, method: Method, order: Signed) -> Signed:
         return self.line.call(node, method, order)
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
         self.told()
-        return self.line.put(node, order, data)
+        return self.line.put(node, order, data, then)
 
     def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
         for piece in self.line.fetch(node, method, order, offset):

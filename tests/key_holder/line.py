@@ -33,8 +33,7 @@ class Line:
         self.accepted(self.transport.put(self.name, self.signed(order), product))
         pieces = self.transport.fetch(
             self.name,
-            "Fetch",
-            lambda offset: self.signed(FetchOrder(order.run, order.pass_id, offset)),
+            lambda offset: ("Fetch", self.signed(FetchOrder(order.run, order.pass_id, offset))),
             WORD_BYTES * order.words,
         )
         return np.frombuffer(b"".join(pieces), "<u8").astype(np.uint64)

@@ -104,10 +104,10 @@ def test_words_that_are_fetched_after_their_run_is_finished_are_gone(vault: Vaul
     line.finish(RUN)
 
     def at(offset: int):
-        return line.signed(FetchOrder(order.run, order.pass_id, offset))
+        return "Fetch", line.signed(FetchOrder(order.run, order.pass_id, offset))
 
     with pytest.raises(FedstatsError, match="no longer kept") as caught:
-        list(line.transport.fetch("VAULT", "Fetch", at, 8 * order.words))
+        list(line.transport.fetch("VAULT", at, 8 * order.words))
 
     assert caught.value.code == "GONE"
     assert kinds(vault)[-1] == "refused"

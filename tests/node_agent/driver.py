@@ -125,19 +125,46 @@ class Line:
             raise unwrapped(error) from error
 
     def put(self, run: str, purpose: str, data: bytes) -> str:
-        sha = hashlib.sha256(data).hexdigest()
-        order = sign(self.federation.coordinator, "BlobOrder", BlobOrder(run, purpose, sha, len(data)))
+        self._put(run, purpose, data, data, None)
+        return hashlib.sha256(data).hexdigest()
+
+    def put_then(self, run: str, purpose: str, data: bytes, then: object, *, announced: bytes = b"") -> Signed:
+        """The answer to an order that comes behind its blob."""
+        follows = sign(self.federation.coordinator, type(then).__name__, then)
+        return self._put(run, purpose, data, announced or data, follows)
+
+    def _put(self, run: str, purpose: str, data: bytes, announced: bytes, then: Signed | None) -> Signed:
+        sha = hashlib.sha256(announced).hexdigest()
+        order = sign(self.federation.coordinator, "BlobOrder", BlobOrder(run, purpose, sha, len(announced)))
 
         def parcels() -> Iterator[node_pb2.Parcel]:
             yield node_pb2.Parcel(order=to_wire(order))
             for piece in pieces([data]):
                 yield node_pb2.Parcel(piece=piece)
+            if then is not None:
+                yield node_pb2.Parcel(then=to_wire(then))
 
         try:
-            self.stub.Put(parcels(), timeout=60)
+            return from_wire(self.stub.Put(parcels(), timeout=60))
         except grpc.RpcError as error:
             raise unwrapped(error) from error
-        return sha
+
+    def ask(self, method: str, order: object) -> Signed | None:
+        """A step of a pass: its answer, None for M, which answers with words."""
+        if isinstance(order, ComputeOrder):
+            return self.start(order)
+        return self.call(method, order)
+
+    def start(self, order: ComputeOrder) -> None:
+        """Have a pass computed, as far as its first words."""
+        signed = sign(self.federation.coordinator, "ComputeOrder", order)
+        call = self.stub.Compute(to_wire(signed), timeout=60)
+        try:
+            next(call)
+        except grpc.RpcError as error:
+            raise unwrapped(error) from error
+        finally:
+            call.cancel()
 
     def stream(self, method: str, order: object, offset: int = 0) -> bytes:
         signed = sign(self.federation.coordinator, type(order).__name__, order)
@@ -166,6 +193,9 @@ class LocalLine(Line):
         sha = hashlib.sha256(data).hexdigest()
         self.agent.put(self.signed(BlobOrder(run, purpose, sha, len(data))), data)
         return sha
+
+    def start(self, order: ComputeOrder) -> None:
+        self.agent.fetch("Compute", self.signed(order))
 
     def stream(self, method: str, order: object, offset: int = 0) -> bytes:
         first, data = self.agent.fetch(method, self.signed(order))
@@ -287,7 +317,7 @@ class Driver:
     def compute(self, order: PassOrder, readies: Mapping[str, Signed]) -> None:
         ask = ComputeOrder(order.run, order.pass_id, texts(readies))
         for line in self.lines.values():
-            line.call("Compute", ask)
+            line.start(ask)
 
     def fetch(self, order: PassOrder) -> dict[str, bytes]:
         ask = FetchOrder(order.run, order.pass_id, 0)

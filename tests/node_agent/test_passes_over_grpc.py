@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedstats.errors import ProtocolRefused
+from fedstats.privacy.messages import PASS_KEYS
+from fedstats.wire.messages import FinishOrder
 from tests.node_agent.driver import driven
 from tests.node_agent.sites import make_federation
 
@@ -34,3 +37,49 @@ def test_total_of_a_pass_is_the_pooled_count(tmp_path: Path, privacy: str):
             np.testing.assert_array_equal(counts.called, called)
             np.testing.assert_array_equal(counts.heterozygous, het)
             np.testing.assert_array_equal(counts.homozygous_alternative, hom)
+
+
+def test_an_order_behind_its_blob_is_answered_as_one_that_comes_by_itself(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    with driven(federation) as driver:
+        plan = driver.plan(privacy="masked")
+        driver.begin(plan)
+        order, blob = driver.order(plan, BLOCKS)
+        line = driver.lines["FI"]
+
+        together = line.put_then(order.run, "asks", blob, order)
+
+        assert together == line.call("Open", order)
+        assert together.kind == PASS_KEYS
+
+
+def test_an_order_behind_a_blob_that_is_not_the_announced_one_is_not_looked_at(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    with driven(federation) as driver:
+        plan = driver.plan()
+        driver.begin(plan)
+        order, blob = driver.order(plan, BLOCKS)
+        line = driver.lines["FI"]
+
+        with pytest.raises(ProtocolRefused) as caught:
+            line.put_then(order.run, "asks", blob[:-1], order, announced=blob)
+
+        assert caught.value.code == "DAMAGED_BLOB"
+        with pytest.raises(ProtocolRefused) as still:
+            line.call("Open", order)
+        assert still.value.code == "NO_BLOB"
+
+
+def test_only_orders_that_need_a_blob_may_come_behind_one(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    with driven(federation) as driver:
+        plan = driver.plan()
+        driver.begin(plan)
+        order, blob = driver.order(plan, BLOCKS)
+
+        with pytest.raises(ProtocolRefused, match="does not go with a blob") as caught:
+            driver.lines["FI"].put_then(order.run, "asks", blob, FinishOrder(order.run))
+
+        assert caught.value.code == "MALFORMED"
+        driver.lines["FI"].put(order.run, "asks", blob)
+        assert driver.lines["FI"].call("Open", order).kind == "Accepted"

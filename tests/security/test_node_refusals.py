@@ -324,7 +324,7 @@ def test_steps_out_of_order_are_refused(driver: Driver, method: str):
     }
 
     with pytest.raises(ProtocolRefused) as caught:
-        driver.lines["FI"].call(method, asks[method])
+        driver.lines["FI"].ask(method, asks[method])
 
     assert caught.value.code in ("OUT_OF_ORDER", "UNKNOWN_PASS")
 
@@ -350,7 +350,7 @@ def test_an_abandoned_pass_gives_nothing_any_more(driver: Driver):
     asks += [("Compute", ComputeOrder(order.run, order.pass_id, texts(readies)))]
     for method, ask in asks:
         with pytest.raises(ProtocolRefused) as caught:
-            line.call(method, ask)
+            line.ask(method, ask)
         assert caught.value.code == "ABANDONED"
     assert not list((driver.federation.site("FI").folder / "state" / "secrets").glob("pass-*"))
 

@@ -251,7 +251,7 @@ def ready_to_compute(federation: Federation) -> tuple[PassOrder, ComputeOrder]:
 
 def upload_of_fi(federation: Federation, order: PassOrder, ask: ComputeOrder) -> np.ndarray:
     with driven_locally(federation, ("FI",)) as driver:
-        driver.lines["FI"].call("Compute", ask)
+        driver.lines["FI"].start(ask)
         return np.frombuffer(driver.fetch(order)["FI"], "<u8")
 
 
@@ -292,7 +292,7 @@ def test_a_snapshot_with_the_secrets_of_its_passes_masks_no_other_data(federatio
     loses_a_person(federation.site("FI"), 7)
 
     with driven_locally(federation, ("FI",)) as driver:
-        driver.lines["FI"].call("Compute", ask)
+        driver.lines["FI"].start(ask)
         with pytest.raises(ProtocolRefused) as caught:
             driver.fetch(order)
 
@@ -309,7 +309,7 @@ def test_a_backup_that_leaves_secrets_out_masks_nothing_a_second_time(federation
     shutil.rmtree(federation.site("FI").folder / "state" / "secrets")
 
     with driven_locally(federation, ("FI",)) as driver, refused(driver, "FI", "SECRETS_LOST"):
-        driver.lines["FI"].call("Compute", ask)
+        driver.lines["FI"].start(ask)
 
 
 def test_a_node_that_remembers_gives_the_same_masked_bytes_whatever_its_data_are_now(federation: Federation):

@@ -44,7 +44,7 @@ class Line:
             raise self.error
         return ANSWER
 
-    def put(self, node: str, order: Signed, data: bytes) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
         return self.call(node, "Put", order)
 
     def fetch(self, node: str, method: str, order: Signed, offset: int) -> Iterator[bytes]:
@@ -57,6 +57,10 @@ class Line:
 
     def close(self) -> None:
         pass
+
+
+def order_at(offset: int) -> tuple[str, Signed]:
+    return "Fetch" if offset else "Compute", ORDER
 
 
 def patient(line: Line, wait_seconds: float = 100.0) -> tuple[PatientTransport, FakeClock]:
@@ -138,7 +142,7 @@ def test_broken_byte_run_goes_on_where_it_stopped() -> None:
     line = Line(fails=2, data=b"0123456789")
     transport, _ = patient(line)
 
-    pieces = list(transport.fetch("FI", "Fetch", lambda offset: ORDER, 10))
+    pieces = list(transport.fetch("FI", order_at, 10))
 
     assert b"".join(pieces) == b"0123456789"
     assert line.offsets == [0, 3, 6]
@@ -148,7 +152,7 @@ def test_slow_node_is_asked_again_without_counting_as_away() -> None:
     line = Line(fails=3, error=NodeUnreachable("nothing yet", code="SLOW", node="FI"), data=b"0123456789", piece=0)
     transport, clock = patient(line, wait_seconds=0)
 
-    assert b"".join(transport.fetch("FI", "Fetch", lambda offset: ORDER, 10)) == b"0123456789"
+    assert b"".join(transport.fetch("FI", order_at, 10)) == b"0123456789"
     assert clock.pauses == []
 
 
@@ -156,7 +160,7 @@ def test_byte_run_that_is_too_long_is_refused() -> None:
     transport, _ = patient(Line(data=b"0123456789"))
 
     with pytest.raises(Failed, match="10 bytes came where 9 are due"):
-        list(transport.fetch("FI", "Fetch", lambda offset: ORDER, 9))
+        list(transport.fetch("FI", order_at, 9))
 
 
 def test_byte_run_without_offset_starts_again() -> None:
@@ -188,7 +192,7 @@ def test_traffic_counts_calls_and_bytes_by_node() -> None:
     transport, _ = patient(Line(data=b"0123456789"))
 
     transport.put("FI", ORDER, b"x" * 1000)
-    list(transport.fetch("FI", "Fetch", lambda offset: ORDER, 10))
+    list(transport.fetch("FI", order_at, 10))
 
     order, answer = 5 + 64 + 64 + 5, 6 + 64 + 64 + 6  # body, signature, signer and kind
     assert transport.traffic.bytes_sent["FI"] == 1000 + 2 * order

@@ -28,9 +28,11 @@ class Piece(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ..., crc32: _Optional[int] = ...) -> None: ...
 
 class Parcel(_message.Message):
-    __slots__ = ("order", "piece")
+    __slots__ = ("order", "piece", "then")
     ORDER_FIELD_NUMBER: _ClassVar[int]
     PIECE_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
     order: Signed
     piece: Piece
-    def __init__(self, order: _Optional[_Union[Signed, _Mapping]] = ..., piece: _Optional[_Union[Piece, _Mapping]] = ...) -> None: ...
+    then: Signed
+    def __init__(self, order: _Optional[_Union[Signed, _Mapping]] = ..., piece: _Optional[_Union[Piece, _Mapping]] = ..., then: _Optional[_Union[Signed, _Mapping]] = ...) -> None: ...

@@ -76,10 +76,10 @@ class NodeStub:
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
                 response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                 _registered_method=True)
-        self.Compute = channel.unary_unary(
+        self.Compute = channel.unary_stream(
                 '/fedstats.v1.Node/Compute',
                 request_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
-                response_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+                response_deserializer=fedstats_dot_v1_dot_node__pb2.Piece.FromString,
                 _registered_method=True)
         self.Fetch = channel.unary_stream(
                 '/fedstats.v1.Node/Fetch',
@@ -150,14 +150,15 @@ class NodeServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Put(self, request_iterator, context):
-        """BlobOrder, pieces -> BlobStored
+        """BlobOrder, pieces -> BlobStored; with PassOrder: as Open;
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Propose(self, request, context):
-        """Plan -> Serving
+        """with ReceiptOrder: as Receipt
+        Plan -> Serving
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,14 +186,14 @@ class NodeServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compute(self, request, context):
-        """step M: ComputeOrder -> Accepted
+        """step M: ComputeOrder -> protected words
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Fetch(self, request, context):
-        """FetchOrder -> protected words from an offset
+        """FetchOrder -> protected words from an offset, after a break
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -290,10 +291,10 @@ def add_NodeServicer_to_server(servicer, server):
                     request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
                     response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
             ),
-            'Compute': grpc.unary_unary_rpc_method_handler(
+            'Compute': grpc.unary_stream_rpc_method_handler(
                     servicer.Compute,
                     request_deserializer=fedstats_dot_v1_dot_node__pb2.Signed.FromString,
-                    response_serializer=fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
+                    response_serializer=fedstats_dot_v1_dot_node__pb2.Piece.SerializeToString,
             ),
             'Fetch': grpc.unary_stream_rpc_method_handler(
                     servicer.Fetch,
@@ -575,12 +576,12 @@ class Node:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/fedstats.v1.Node/Compute',
             fedstats_dot_v1_dot_node__pb2.Signed.SerializeToString,
-            fedstats_dot_v1_dot_node__pb2.Signed.FromString,
+            fedstats_dot_v1_dot_node__pb2.Piece.FromString,
             options,
             channel_credentials,
             insecure,
