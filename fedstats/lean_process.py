@@ -122,10 +122,13 @@ def load_compiler_alone() -> None:
     """Load numba without foreign functions and settings in a file; of scipy only where it finds matrix products."""
     with _without("cffi", "yaml"):
         load_matrix_products_alone()
+        from numba.core.compiler_lock import global_compiler_lock
         from numba.core.registry import cpu_target
 
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
+        # An agent answers while it warms up: another thread may load a kernel, which does the same under this lock.
+        with global_compiler_lock:
+            cpu_target.typing_context.refresh()
+            cpu_target.target_context.refresh()
 
 
 def load_matrix_products_alone() -> None:

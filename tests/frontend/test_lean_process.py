@@ -56,6 +56,22 @@ def test_an_agent_loads_matrix_products_without_the_rest_of_scipy_and_all_of_it_
     assert said(script) == [False, [[3.0, 3.0], [3.0, 3.0]], 2.0]
 
 
+def test_an_agent_loads_its_compiler_only_while_no_other_thread_loads_a_kernel() -> None:
+    """Two at once end in 'generator already executing': an agent answers while it warms up."""
+    script = (
+        "import json, threading\n"
+        "from numba.core.compiler_lock import global_compiler_lock\n"
+        "from fedstats.lean_process import load_compiler_alone\n"
+        "loading = threading.Thread(target=load_compiler_alone)\n"
+        "with global_compiler_lock:\n"
+        "    loading.start(); loading.join(1.0); waits = loading.is_alive()\n"
+        "loading.join(30)\n"
+        "print(json.dumps([waits, loading.is_alive()]))"
+    )
+
+    assert said(script) == [True, False]
+
+
 def test_structlog_is_loaded_without_rich() -> None:
     script = (
         "import json, sys; from fedstats.lean_process import load_logging_alone; load_logging_alone()\n"
