@@ -14,6 +14,7 @@ from fedstats.arrays import Indices
 from fedstats.certified import uncertified
 from fedstats.fixed_point import decode
 from fedstats.ledger import Ledger
+from fedstats.privacy.certify import words_of
 from fedstats.step import STEPS, Step, from_arrays
 from fedstats.study import Block, Model
 from fedstats.wire.arrays import asks_from_bytes
@@ -89,7 +90,7 @@ class CertifiedTotals:
     def _totals(self, pass_id: str, step: Step[Any, Any], model: Model, asks: str, total: str) -> _Read:
         def make() -> _Read:
             asked = asks_from_bytes(self.blobs.read(asks, "what a certified pass asked"))
-            words = np.frombuffer(self.blobs.read(total, "a certified total"), "<u8")
+            words = words_of(self.blobs.read(total, "a certified total"))
             return _decoded(step, model, asked, words)
 
         return self._read.get(pass_id, make)

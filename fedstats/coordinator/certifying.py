@@ -18,6 +18,7 @@ from fedstats.coordinator.passes import KeptMessages, Messages
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import PassWork
 from fedstats.documents import decode, encode
+from fedstats.privacy.certify import claimed
 from fedstats.wire.messages import Accepted, CertifyOrder, ReceiptOrder, pass_id
 from fedstats.wire.passes import CHECK_WORDS
 from fedstats.wire.signed_text import from_text, to_text
@@ -61,7 +62,7 @@ def claim_of(work: PassWork[Any, Any], words: Ring) -> bytes:
     """The words of a total without check words, as they are claimed."""
     last = np.cumsum([ask.words for ask in work.asks])
     parts = [words[end - ask.words : end - CHECK_WORDS] for end, ask in zip(last, work.asks, strict=True)]
-    return np.concatenate(parts).astype("<u8", copy=False).tobytes()
+    return claimed(np.concatenate(parts))
 
 
 def _scalars(run: Run, folder: PassFolder, order: CertifyOrder) -> Messages:

@@ -8,8 +8,8 @@ nodes; and each node sees that the sum of all answers is the same combination of
 ====  =================================================================================================
 step  what is said
 ====  =================================================================================================
-1     the coordinator claims: the total's words, without check words, and their SHA-256
-2     challenge = SHA-256(label, transcript of the pass, SHA-256 of the claimed words)
+1     the coordinator claims: the total's words, without check words, as bytes, and their SHA-256
+2     challenge = SHA-256(label, transcript of the pass, SHA-256 of the claim)
 3     coefficients: 128 bits a word, AES-256 in counter mode under the challenge
 4     each node signs its scalar: sum of coefficient x own word over F_p, plus its masks
 5     each node gets all scalars: their sum is the combination of the claimed words, or the total is refused
@@ -64,8 +64,11 @@ _DRAW_BYTES = 32
 #: Coefficients and words are cut into limbs of 16 bits, which double-precision products and sums of so many words
 #: (32 + 14 bits) hold exactly; a piece stays in the cache of the processor.
 _PIECE_WORDS = 2**14
-_LIMB_BITS = 16
+_LIMB_BITS, _WORD_BITS = 16, 64
 _WORD_LIMBS, _COEFFICIENT_LIMBS = 4, 8
+
+#: Bytes that a word of a claim may take.
+_CLAIM_BYTES = (1, 2, 4, 8)
 
 
 @document
@@ -81,8 +84,28 @@ class Scalars:
 
 
 def claimed(words: Ring) -> bytes:
-    """A total as it is claimed and hashed: its words without check words, little-endian."""
-    return words.astype("<u8", copy=False).tobytes()
+    """A total as it is claimed and hashed: its words without check words, each in as few bytes as all of them fit into.
+
+    The first byte says how many: 1, 2, 4 or 8. Then come the words as signed integers, little-endian.
+    """
+    signed = words.view(np.int64)
+    lowest, highest = int(signed.min(initial=0)), int(signed.max(initial=0))
+    width = next(n for n in _CLAIM_BYTES if -(1 << (8 * n - 1)) <= lowest and highest < 1 << (8 * n - 1))
+    return bytes([width]) + signed.astype(f"<i{width}").tobytes()
+
+
+def words_of(claim: bytes) -> Ring:
+    """The words of a claimed total, shape (word,).
+
+    Raises
+    ------
+    ProtocolRefused
+        NOT_THE_TOTAL: the bytes are no claim.
+    """
+    width = claim[0] if claim else 0
+    if width not in _CLAIM_BYTES or (len(claim) - 1) % width:
+        raise _not_the_total("its bytes are no words")
+    return np.frombuffer(claim, f"<i{width}", offset=1).astype(np.int64).view(np.uint64)
 
 
 def claim_digest(claim: bytes) -> str:
@@ -124,21 +147,24 @@ def combination(words: Ring, seed: bytes) -> int:
 
 def _product(words: Ring, stream: Ring) -> int:
     """Sum of 128-bit coefficient x signed word, an exact integer."""
-    limbs = _limbs(words, _WORD_LIMBS)
-    negative = (words >> np.uint64(63)).astype(np.float64)
-    coefficients = _limbs(stream, _COEFFICIENT_LIMBS)
-    products = np.vstack([limbs.T, negative]) @ coefficients
-    found = 0
-    for row, values in enumerate(products):
+    # Most totals are counts, whose upper limbs are all zero: those rows are left out.
+    bits = int(np.bitwise_or.reduce(words)).bit_length()
+    units = [1 << (_LIMB_BITS * row) for row in range(-(-bits // _LIMB_BITS))]
+    rows = [_limbs(words, _WORD_LIMBS)[:, : len(units)].T]
+    if bits == _WORD_BITS:
         # The sign bit counts -2^64 beside the word's limbs: two's complement.
-        unit = -(1 << 64) if row == _WORD_LIMBS else 1 << (_LIMB_BITS * row)
+        units.append(-(1 << _WORD_BITS))
+        rows.append((words >> np.uint64(_WORD_BITS - 1))[None])
+    products = np.concatenate(rows).astype(np.float64) @ _limbs(stream, _COEFFICIENT_LIMBS).astype(np.float64)
+    found = 0
+    for unit, values in zip(units, products, strict=True):
         found += unit * sum(int(value) << (_LIMB_BITS * place) for place, value in enumerate(values))
     return found
 
 
 def _limbs(words: Ring, limbs: int) -> np.ndarray:
-    """Little-endian limbs of 16 bits as doubles, shape (coefficient or word, limb)."""
-    return words.astype("<u8", copy=False).view("<u2").reshape(-1, limbs).astype(np.float64)
+    """Little-endian limbs of 16 bits, shape (coefficient or word, limb)."""
+    return words.astype("<u8", copy=False).view("<u2").reshape(-1, limbs)
 
 
 def pair_mask(mine: str, peer: str, agreed: bytes, seed: bytes) -> int:
@@ -195,7 +221,7 @@ def check_total(
     run_and_pass, roster, transcript
         As the checking node has them.
     claim
-        The claimed words, as bytes.
+        The claimed words, as `claimed` writes them.
     messages
         Signed `Scalars` of every node.
 
@@ -211,7 +237,7 @@ def check_total(
     strayed = [said.node for said in found if said.total != total or not is_hex(said.scalar, SCALAR_BYTES)]
     if strayed:
         raise _not_the_total(f"{', '.join(strayed)} was shown another total")
-    expected = combination(np.frombuffer(claim, "<u8"), challenge(transcript, total))
+    expected = combination(words_of(claim), challenge(transcript, total))
     if sum(int(said.scalar, 16) for said in found) % PRIME != expected:
         raise _not_the_total("the nodes' own words do not add to it")
 

@@ -17,15 +17,17 @@ _DTYPES: dict[int, np.dtype[np.generic]] = {
     array_pb2.DTYPE_BOOL: np.dtype("?"),
 }
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_SIGNED = (np.dtype("i1"), np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 _LARGEST = 1 << 30
 
 
 def array_to_wire(array: np.ndarray) -> array_pb2.Array:
-    """One array as a message; only the five types of the closed list travel."""
+    """One array as a message; only the five types of the closed list travel, signed integers in as few bytes as fit."""
     code = _CODES.get(array.dtype.newbyteorder("<"))
     if code is None:
         raise ProtocolRefused(f"arrays of type {array.dtype} do not travel", code="BAD_TYPE")
-    data = np.ascontiguousarray(array, _DTYPES[code]).tobytes()
+    stored = _narrowest(array) if code == array_pb2.DTYPE_INT64 else _DTYPES[code]
+    data = np.ascontiguousarray(array, stored).tobytes()
     return array_pb2.Array(dtype=code, shape=array.shape, data=data)  # type: ignore[arg-type]  # enum values are ints
 
 
@@ -33,10 +35,24 @@ def array_from_wire(message: array_pb2.Array) -> np.ndarray:
     """The array of a message; its data must have exactly the declared length."""
     dtype = _DTYPES.get(message.dtype)
     shape = tuple(int(length) for length in message.shape)
-    data = message.data
-    if dtype is None or len(shape) > 8 or prod(shape) * dtype.itemsize != len(data) or len(data) > _LARGEST:
+    data, count = message.data, prod(shape)
+    stored = None if dtype is None else _stored(dtype, count, len(data))
+    if dtype is None or stored is None or len(shape) > 8 or count * dtype.itemsize > _LARGEST:
         raise ProtocolRefused("an array on the wire does not have the length that its shape declares", code="MALFORMED")
-    return np.frombuffer(data, dtype).reshape(shape)
+    return np.frombuffer(data, stored).reshape(shape).astype(dtype, copy=False)
+
+
+def _narrowest(array: np.ndarray) -> np.dtype[np.generic]:
+    """The smallest type of signed integers that holds all values."""
+    lowest, highest = array.min(initial=0), array.max(initial=0)
+    bits = ((kind, 8 * kind.itemsize - 1) for kind in _SIGNED)
+    return next(kind for kind, held in bits if -(1 << held) <= int(lowest) and int(highest) < 1 << held)
+
+
+def _stored(dtype: np.dtype[np.generic], count: int, length: int) -> np.dtype[np.generic] | None:
+    """The type in which so many bytes hold so many elements; None where they do not."""
+    kinds = _SIGNED if dtype.kind == "i" else (dtype,)
+    return next((kind for kind in kinds if count * kind.itemsize == length), None)
 
 
 def arrays_to_wire(arrays: Mapping[str, np.ndarray]) -> array_pb2.Arrays:

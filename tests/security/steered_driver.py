@@ -17,6 +17,7 @@ from fedstats.coordinator.splitting import PassWork, make_ask, make_pass
 from fedstats.dataset import with_block
 from fedstats.documents import digest
 from fedstats.identity.signing import Signed
+from fedstats.privacy.certify import claimed, words_of
 from fedstats.privacy.masking_coordinator import self_masks, sum_uploads, transcript_of
 from fedstats.rows import Rows
 from fedstats.step import Step
@@ -81,7 +82,7 @@ class Steered:
         self.last = order
         keys = {name: self._open(name, orders[name], works[name].blob) for name in works}
         total = self._opened(order, keys)
-        claim = np.frombuffer(claim_of(work, total), "<u8")
+        claim = words_of(claim_of(work, total))
         if self.certifies and to_be_certified(self.plan, step.name):
             self._certify(order, claim)
         else:
@@ -117,7 +118,7 @@ class Steered:
         return self_masks(context, transcript, said, list(shares.values())).apply(total, 0)
 
     def _certify(self, order: PassOrder, total: np.ndarray) -> None:
-        claims = {name: self.claims(name, total.copy()).astype("<u8").tobytes() for name in self.driver.names}
+        claims = {name: claimed(self.claims(name, total.copy())) for name in self.driver.names}
         scalars = {name: self.scalar(name, order, claim) for name, claim in claims.items()}
         errors = [self._receipt(name, order, claims[name], scalars) for name in claims]
         found = [error for error in errors if error is not None]

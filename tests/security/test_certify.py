@@ -96,6 +96,44 @@ def test_combination_of_extreme_words_is_exact(value: int) -> None:
     assert certify.combination(words.view(np.uint64), seed) == naive.combination(words.tolist(), seed)
 
 
+@pytest.mark.parametrize("below", [1, 2, 2**16, 2**16 + 1, 2**32 + 1, 2**48 + 1, 2**63])
+def test_combination_of_counts_is_that_of_whole_numbers(below: int) -> None:
+    """Upper limbs that all words lack are left out: as many limbs as the largest word takes are enough."""
+    words = np.random.default_rng(below % 97).integers(0, below, 1_000)
+    words[500] = below - 1
+    seed = drawn("challenge")(32)
+
+    assert certify.combination(words.view(np.uint64), seed) == naive.combination(words.tolist(), seed)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "width"),
+    [
+        *((0, 127, 1), (-128, 5, 1), (0, 128, 2), (-129, 0, 2), (0, 2**15 - 1, 2), (0, 2**15, 4), (-(2**31), 0, 4)),
+        *((0, 2**31, 8), (-(2**63), 2**63 - 1, 8)),
+    ],
+)
+def test_claimed_words_take_as_few_bytes_as_hold_them_all_and_come_back(lowest: int, highest: int, width: int) -> None:
+    words = np.array([lowest, 0, highest, 1], np.int64).view(np.uint64)
+
+    claim = certify.claimed(words)
+
+    assert len(claim) == 1 + 4 * width
+    np.testing.assert_array_equal(certify.words_of(claim), words)
+
+
+def test_no_words_are_claimed_as_none() -> None:
+    assert certify.words_of(certify.claimed(np.zeros(0, np.uint64))).tolist() == []
+
+
+@pytest.mark.parametrize("claim", [b"", b"\x00", b"\x03\x00\x00\x00", b"\x04\x00\x00\x00", b"\x10" + bytes(16)])
+def test_bytes_that_are_no_words_are_refused_as_a_claim(claim: bytes) -> None:
+    with pytest.raises(ProtocolRefused, match="its bytes are no words") as caught:
+        certify.words_of(claim)
+
+    assert caught.value.code == "NOT_THE_TOTAL"
+
+
 def test_challenge_depends_on_transcript_and_total() -> None:
     first = certify.challenge("00" * 32, "11" * 32)
 

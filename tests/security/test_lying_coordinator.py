@@ -24,6 +24,7 @@ from fedstats.analyses.standardise import column_cross_products
 from fedstats.errors import DisclosureRefused, Failed, ProtocolRefused
 from fedstats.ledger import verify
 from fedstats.local import LocalSite, LocalSums
+from fedstats.privacy.certify import claimed
 from fedstats.rows import Rows
 from fedstats.step import STEPS, Nothing
 from fedstats.study import Block, Chunk, Filters, Model, Study, Term, Trait
@@ -204,7 +205,7 @@ def test_a_claim_of_another_length_is_refused(driver: Driver, words: int) -> Non
 def test_a_node_answers_to_one_claim_a_pass(driver: Driver) -> None:
     steered = linear(driver)
     kept: list[bytes] = []
-    steered.claims = lambda _, words: kept.append(words.tobytes()) or words
+    steered.claims = lambda _, words: kept.append(claimed(words)) or words
     steered._receipt = lambda *_: None  # type: ignore[method-assign]  # the pass stays open
     steered.sum(column_moments, LINEAR, Nothing())
     order = steered.last
