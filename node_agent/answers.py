@@ -47,15 +47,12 @@ def answer_once(node: Node, key: str, signed: Signed, make: Callable[[], Signed]
     `key` is what may be answered once: the kind of the ask and its run or pass. `make` checks the order, writes its
     records and gives the answer, all in one transaction. `step` is the protocol's letter, for the crash points.
     """
-    stored = stored_answer(node, key, signed)
-    if stored is not None:
-        return stored
-    node.crash(f"before:{step}")
+    # Looked up within the transaction: of two calls with one key that come together only one gets here first.
     with node.ledger.transaction():
-        # Two calls with one key may have come together; only one of them gets here first.
         stored = stored_answer(node, key, signed)
         if stored is not None:
             return stored
+        node.crash(f"before:{step}")
         answer = make()
         request = request_digest(signed)
         node.records.keep_answer(key, request, answer)

@@ -69,6 +69,7 @@ def _end_pass(node: Node, record: PassRecord) -> None:
 def clear_run(node: Node, run: str) -> None:
     """Delete what an ended run needs no more; a crash before this is made good at the next start."""
     node.secrets.delete(run_secret(run))
+    node.channels.drop(run)
     for pass_id in node.records.passes_of_run(run):
         if node.secrets.has(pass_secret(pass_id)) or node.spool.has(pass_id):
             clear(node, pass_id)

@@ -17,7 +17,7 @@ from fedstats.identity.roster import Roster, roster_digest
 from fedstats.identity.signing import Signed, sign
 from fedstats.lean_process import give_back_memory
 from fedstats.ledger import Ledger, open_ledger
-from fedstats.privacy.masking_node import Party
+from fedstats.privacy.masking_node import Channels, Party
 from fedstats.privacy.messages import ReadySecret
 from fedstats.serving.work import Workers
 from fedstats.state_folder import check_state_folder, lock_folder
@@ -51,8 +51,9 @@ ALL_TABLES = (
 )
 
 
-#: Passes whose asks are kept read, and those whose agreement on masks is kept at hand: the ones in flight.
-_ASKS_KEPT, _AGREED_KEPT = 4, 16
+#: Passes whose asks are kept read, those whose agreement on masks is kept at hand, and runs whose channels are: the
+#: ones in flight.
+_ASKS_KEPT, _AGREED_KEPT, _CHANNELS_KEPT = 4, 16, 4
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Node:
     blobs: BlobFolder
     certified: CertifiedTotals
     asks_read: LastUsed[tuple[str, ...], Any]
+    channels: LastUsed[str, Channels]
     agreed: LastUsed[str, ReadySecret]
     cohorts: Cohorts
     budgets: BudgetRecords
@@ -225,6 +227,7 @@ def assembled(
         blobs=blobs,
         certified=CertifiedTotals(ledger, blobs),
         asks_read=LastUsed(_ASKS_KEPT),
+        channels=LastUsed(_CHANNELS_KEPT),
         agreed=LastUsed(_AGREED_KEPT),
         cohorts=Cohorts(registered, blobs, _cohort_key(settings.state), RunPeople(ledger), CohortPeople(ledger)),
         budgets=BudgetRecords(ledger),

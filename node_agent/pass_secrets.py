@@ -5,12 +5,24 @@ restart, always the same; while the agent runs it is kept in memory.
 """
 
 from fedstats.identity.signing import Signed
-from fedstats.privacy.masking_node import make_ready
+from fedstats.privacy.masking_node import Channels, make_ready, open_channels
 from fedstats.privacy.messages import PassSecret, ReadySecret, RunSecret
-from fedstats.wire.passes import pass_context
+from fedstats.wire.messages import Plan
+from fedstats.wire.passes import pass_context, run_context
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass
 from node_agent.secret_files import own_words, pass_secret, run_secret
+
+
+def channels(node: Node, plan: Plan) -> Channels:
+    """The channels to all peers in the run of a plan."""
+    run = plan.run
+
+    def opened() -> Channels:
+        secret = node.secrets.load(run_secret(run), RunSecret)
+        return open_channels(node.party, run_context(plan), secret, node.records.run_keys(run))
+
+    return node.channels.get(run, opened)
 
 
 def agree(node: Node, one: ThisPass, keys: tuple[Signed, ...]) -> Signed:
@@ -44,8 +56,7 @@ def _made(node: Node, one: ThisPass, keys: tuple[Signed, ...]) -> tuple[ReadySec
     return make_ready(
         node.party,
         pass_context(one.plan, one.order),
-        node.secrets.load(run_secret(one.order.run), RunSecret),
-        node.records.run_keys(one.order.run),
+        channels(node, one.plan),
         node.secrets.load(pass_secret(one.order.pass_id), PassSecret),
         keys,
     )

@@ -17,7 +17,7 @@ from fedstats.privacy.masking_node import (
     release_seed_shares,
     sign_complete,
 )
-from fedstats.privacy.messages import PassKeys, RunSecret
+from fedstats.privacy.messages import PassKeys
 from fedstats.privacy.pass_state import PassEvent, PassState, advance
 from fedstats.serving.orders import request_digest
 from fedstats.wire.messages import (
@@ -39,10 +39,10 @@ from node_agent.charging import charge_pass
 from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
-from node_agent.pass_secrets import agree, agreed, forget
+from node_agent.pass_secrets import agree, agreed, channels, forget
 from node_agent.pass_work import words_from
 from node_agent.records import PassRecord
-from node_agent.secret_files import pass_secret, run_secret
+from node_agent.secret_files import pass_secret
 from node_agent.signed_texts import from_texts
 
 #: A pass that sent less leaves too little behind for the time that it takes to give it back.
@@ -68,8 +68,7 @@ def open_pass(node: Node, signed: Signed) -> Signed:
         secret, answer = begin_pass(
             node.party,
             pass_context(asked.plan, order),
-            node.secrets.load(run_secret(order.run), RunSecret),
-            node.records.run_keys(order.run),
+            channels(node, asked.plan),
             node.peers.statement(asked.plan.study.nodes),
         )
         node.secrets.save(pass_secret(order.pass_id), secret)

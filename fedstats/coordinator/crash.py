@@ -8,7 +8,7 @@ roster the variable is ignored.
 point                   where the process ends
 ======================  ===================================================================================
 before:S  (R M C U)     the step's orders are due; none was sent
-after:S   (R M C U)     its answers are on disk
+after:S   (R M C U)     its answers are there; those of S, R and C, and the words of M, are on disk
 before:K, after:K       the same of the claim of a total that steers; its scalars are on disk
 mid:M                   the words of one node are on disk; those of the others may not be
 before:D                under paillier: all uploads are there; the key holder was not asked

@@ -6,6 +6,7 @@ Threads are daemons: one that waits for a node that is away never keeps the proc
 import queue
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 from fedstats.errors import NodeUnreachable
@@ -111,5 +112,36 @@ def _start(names: list[str], ask: Callable[[str], T]) -> "queue.SimpleQueue[_Ans
             answers.put((node, None, error))
 
     for node in names:
-        threading.Thread(target=work, args=(node,), name=f"node {node}", daemon=True).start()
+        _ASKING.do(partial(work, node))
     return answers
+
+
+class Threads:
+    """Daemon threads, as many as are at work at once; those that are idle take the next piece, or end after a while."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have something done at once; it must not raise."""
+        self._queue.put(work)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="ask", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                work = self._queue.get(timeout=self._idle_seconds)
+            except queue.Empty:
+                # Whoever counts on an idle thread took its place from the semaphore: then work is on its way.
+                if self._idle.acquire(blocking=False):
+                    return
+                continue
+            work()
+            del work  # nothing of a call is kept while there is no other
+            self._idle.release()
+
+
+_ASKING = Threads(idle_seconds=10.0)

@@ -1,6 +1,6 @@
 """One pass: its steps S R M C U with all nodes in parallel; where nothing is masked only S and M.
 
-The signed messages of each step are kept before the next one begins, and each node's words lie in a file of their own.
+The signed messages of S, R and C are kept before the next step begins, each node's words in a file of their own.
 So a coordinator that starts again goes on at the step at which it ended, and a node that is lost after its upload is
 not needed again, as long as enough others are there.
 A pass that cannot get all words is given up: abandoned at every node that can be reached, and never opened.
@@ -113,14 +113,18 @@ class _Pass:
         body = self.folder.messages(step)
         if body is not None:
             return {name: from_text(text) for name, text in decode(KeptMessages, body).by_node.items()}
-        self.run.go_on()
-        self.run.crash(f"before:{step}")
-        found = ask()
+        found = self.asked(step, ask)
         texts = {name: to_text(signed) for name, signed in found.items()}
         # Once shares of seeds may be asked for, the pass may be open: that must be known whatever happens.
         self.folder.keep_messages(step, encode(KeptMessages(texts)), synced=step == "C")
         self.run.crash(f"after:{step}")
         return found
+
+    def asked(self, step: str, ask: Callable[[], Messages]) -> Messages:
+        """The answers that `ask` brings."""
+        self.run.go_on()
+        self.run.crash(f"before:{step}")
+        return ask()
 
 
 def open_pass(run: Run, work: PassWork[Any, Any], place: Place) -> Opened:
@@ -279,7 +283,9 @@ def _unmask(one: _Pass, agreed: _Agreement) -> Masks:
             commit_at(node)
         return run.nodes.ask_signed(node, "Unmask", unmask)
 
-    shares = one.kept("U", lambda: from_enough(run.names, unmask_at, enough))
+    # Not kept: the total follows at once and is, and nodes give these answers again.
+    shares = one.asked("U", lambda: from_enough(run.names, unmask_at, enough))
+    run.crash("after:U")
     return self_masks(one.context, agreed.transcript, list(agreed.keys.values()), list(shares.values()))
 
 

@@ -18,7 +18,7 @@ A secret is used again after the message made from it was sent for other inputs;
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -116,11 +116,47 @@ def open_run(
     return RunSecret(run, party.name, private.hex()), sign(party.identity, RUN_KEY, message)
 
 
+@dataclass(frozen=True)
+class Channels:
+    """What a node shares with each of its peers in one run, the same in every pass of it.
+
+    Attributes
+    ----------
+    keys
+        Channel keys of all nodes, by name in roster order.
+    agreed
+        The secret with each peer, under which shares are sealed for one another.
+    """
+
+    run: RunContext
+    node: str
+    keys: Mapping[str, str]
+    agreed: Mapping[str, bytes] = field(repr=False)
+
+
+def open_channels(party: Party, run: RunContext, run_secret: RunSecret, run_keys: Sequence[Signed]) -> Channels:
+    """Once every node's channel key is there: the channels to all peers, after all that can be wrong with a run.
+
+    Raises
+    ------
+    ProtocolRefused
+        What `check_run` and `read_run_keys` raise; TRANSCRIPT_MISMATCH or SWAPPED_KEY.
+    """
+    check_run(party, run)
+    if run_secret.run != run:
+        raise ProtocolRefused("the pass belongs to another run, plan or roster.", code="TRANSCRIPT_MISMATCH")
+    keys = read_run_keys(run, run_keys)
+    if keys[party.name] != public_key(bytes.fromhex(run_secret.channel_private)).hex():
+        raise ProtocolRefused(f"the channel key shown for {party.name} is not the one it sent.", code="SWAPPED_KEY")
+    peers = {name: key for name, key in keys.items() if name != party.name}
+    agreed = {name: _agree(run_secret.channel_private, key) for name, key in peers.items()}
+    return Channels(run, party.name, keys, agreed)
+
+
 def begin_pass(
     party: Party,
     context: PassContext,
-    run_secret: RunSecret,
-    run_keys: Sequence[Signed],
+    channels: Channels,
     ledger_head: str,
     random_bytes: RandomBytes = secrets.token_bytes,
 ) -> tuple[PassSecret, Signed]:
@@ -128,15 +164,15 @@ def begin_pass(
 
     Of the context only run, pass id, roster and threshold matter here; R binds the rest.
     """
-    # 1 Everybody's channel keys, for this very run
-    channels = _channel_keys(party, context, run_secret, run_keys)
+    # 1 The channels are those of this very run
+    _check_run_of_pass(context, channels)
     # 2 Fresh secrets of the pass
     mask_private, seed, nonce = (random_bytes(KEY_BYTES) for _ in range(3))
     # 3 The seed in shares, each sealed for one node
     shares = shamir.split(seed, context.threshold, len(context.roster), random_bytes)
     values = {member.name: _share_text(share) for member, share in zip(context.roster, shares, strict=True)}
     sealed = tuple(
-        SealedShare(name, _seal(run_secret, channels[name], context.pass_id, name, value, random_bytes))
+        SealedShare(name, _seal(channels, context.pass_id, name, value, random_bytes))
         for name, value in values.items()
         if name != party.name
     )
@@ -167,14 +203,13 @@ def begin_pass(
 def make_ready(
     party: Party,
     context: PassContext,
-    run_secret: RunSecret,
-    run_keys: Sequence[Signed],
+    channels: Channels,
     kept: PassSecret,
     pass_keys: Sequence[Signed],
 ) -> tuple[ReadySecret, Signed]:
     """R: check what all nodes said in S, open the shares for this node, and sign the transcript hash."""
     # 1 The run and the pass are the ones that this node has keys for
-    channels = _channel_keys(party, context, run_secret, run_keys)
+    _check_run_of_pass(context, channels)
     if (kept.run, kept.pass_id) != (context.run, context.pass_id):
         raise ProtocolRefused("this pass is not the one that the keys were made for.", code="REPLAYED")
     # 2 Every node's keys, and its own as it sent them
@@ -183,11 +218,10 @@ def make_ready(
         raise ProtocolRefused(f"the keys shown for {party.name} are not the ones it sent.", code="SWAPPED_KEY")
     # 3 The shares that this node holds
     peers = tuple(
-        PeerKey(keys.node, keys.mask_key, keys.nonce_commitment, _held_share(run_secret, channels, keys, kept))
-        for keys in said
+        PeerKey(keys.node, keys.mask_key, keys.nonce_commitment, _held_share(channels, keys, kept)) for keys in said
     )
     # 4 The transcript
-    transcript = transcript_hash(context, channels, said)
+    transcript = transcript_hash(context, channels.keys, said)
     ready = Ready(context.run, context.pass_id, party.name, transcript, kept.nonce)
     new = ReadySecret(
         run=context.run,
@@ -253,41 +287,34 @@ def _derive_masks(ready: ReadySecret) -> Masks:
     return Masks((*pairs, own))
 
 
-def _channel_keys(
-    party: Party, context: PassContext, run_secret: RunSecret, run_keys: Sequence[Signed]
-) -> dict[str, str]:
-    """Channel keys by node, after all that can be wrong with a run."""
-    check_run(party, context.of_run)
+def _check_run_of_pass(context: PassContext, channels: Channels) -> None:
+    """Refuse a pass of another run than the channels are of, or with another threshold than its roster has."""
     if context.threshold != threshold(len(context.roster)):
         raise ProtocolRefused(
             f"a threshold of {context.threshold} is not the {threshold(len(context.roster))} that "
             f"{len(context.roster)} nodes need.",
             code="WRONG_THRESHOLD",
         )
-    if run_secret.run != context.of_run:
+    if channels.run != context.of_run:
         raise ProtocolRefused("the pass belongs to another run, plan or roster.", code="TRANSCRIPT_MISMATCH")
-    channels = read_run_keys(context.of_run, run_keys)
-    if channels[party.name] != public_key(bytes.fromhex(run_secret.channel_private)).hex():
-        raise ProtocolRefused(f"the channel key shown for {party.name} is not the one it sent.", code="SWAPPED_KEY")
-    return channels
 
 
 def _share_text(share: shamir.Share) -> str:
     return share.y.to_bytes(shamir.VALUE_BYTES, "big").hex()
 
 
-def _seal(run_secret: RunSecret, channel_key: str, pass_id: str, to: str, value: str, random_bytes: RandomBytes) -> str:
+def _seal(channels: Channels, pass_id: str, to: str, value: str, random_bytes: RandomBytes) -> str:
     """Encrypt a share for one peer; run, pass and both names are bound to it."""
-    cipher, bound = _channel(run_secret, channel_key, pass_id, run_secret.node, to)
+    cipher, bound = _channel(channels, pass_id, channels.node, to)
     nonce = random_bytes(_GCM_NONCE_BYTES)
     return (nonce + cipher.encrypt(nonce, bytes.fromhex(value), bound)).hex()
 
 
-def _held_share(run_secret: RunSecret, channels: dict[str, str], keys: PassKeys, kept: PassSecret) -> str:
+def _held_share(channels: Channels, keys: PassKeys, kept: PassSecret) -> str:
     """The share of a node's seed that is meant for this node; of its own seed, the one it kept."""
     if keys.node == kept.node:
         return kept.own_share
-    cipher, bound = _channel(run_secret, channels[keys.node], keys.pass_id, keys.node, kept.node)
+    cipher, bound = _channel(channels, keys.pass_id, keys.node, kept.node)
     try:
         sealed = bytes.fromhex(next(share.sealed for share in keys.shares if share.to == kept.node))
         value = cipher.decrypt(sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:], bound)
@@ -298,11 +325,11 @@ def _held_share(run_secret: RunSecret, channels: dict[str, str], keys: PassKeys,
     return value.hex()
 
 
-def _channel(run_secret: RunSecret, channel_key: str, pass_id: str, sender: str, to: str) -> tuple[AESGCM, bytes]:
+def _channel(channels: Channels, pass_id: str, sender: str, to: str) -> tuple[AESGCM, bytes]:
     """Cipher from one node to another in one pass, and the bytes it is bound to."""
-    bound = framed(_SHARE, run_secret.run.run.encode(), pass_id.encode(), sender.encode(), to.encode())
-    agreed = _agree(run_secret.channel_private, channel_key)
-    return AESGCM(derive(agreed, salt=bytes.fromhex(digest(run_secret.run)), info=bound)), bound
+    bound = framed(_SHARE, channels.run.run.encode(), pass_id.encode(), sender.encode(), to.encode())
+    agreed = channels.agreed[to if sender == channels.node else sender]
+    return AESGCM(derive(agreed, salt=bytes.fromhex(digest(channels.run)), info=bound)), bound
 
 
 def _agree(private: str, public: str) -> bytes:

@@ -25,6 +25,7 @@ from fedstats.privacy.masking_node import (
     begin_pass,
     make_ready,
     masks_when_all_ready,
+    open_channels,
     open_run,
     release_seed_shares,
     sign_complete,
@@ -138,7 +139,8 @@ class HonestNode:
         if plan.privacy == "plain":
             return self._sign(m.Accepted(order.run, order.pass_id, self.name, "opened"))
         context = pass_context(plan, order)
-        held.secret, answer = begin_pass(self.party, context, run_secret, self.run_keys[order.run], "head")
+        channels = open_channels(self.party, context.of_run, run_secret, self.run_keys[order.run])
+        held.secret, answer = begin_pass(self.party, context, channels, "head")
         return answer
 
     def _ready(self, signed: Signed) -> Signed:
@@ -146,8 +148,9 @@ class HonestNode:
         held = self._pass(order.pass_id)
         plan, run_secret = self.runs[order.run]
         keys = [_from_text(text) for text in order.keys.values()]
-        context, run_keys = pass_context(plan, held.order), self.run_keys[order.run]
-        held.ready, answer = make_ready(self.party, context, run_secret, run_keys, held.secret, keys)
+        context = pass_context(plan, held.order)
+        channels = open_channels(self.party, context.of_run, run_secret, self.run_keys[order.run])
+        held.ready, answer = make_ready(self.party, context, channels, held.secret, keys)
         return answer
 
     def _compute(self, signed: Signed) -> int:

@@ -172,9 +172,8 @@ def _say_keys(
         played.run_keys.append(message)
     for name, party in federation.parties.items():
         run_keys = hooks.run_keys(name, list(played.run_keys))
-        secret, message = node.begin_pass(
-            party, views[name], played.run_secrets[name], run_keys, f"head-{name}", random[name]
-        )
+        channels = node.open_channels(party, views[name].of_run, played.run_secrets[name], run_keys)
+        secret, message = node.begin_pass(party, views[name], channels, f"head-{name}", random[name])
         played.pass_secrets[name] = restarted(secret)
         played.pass_keys.append(message)
         played.states[name] = PassState.KEYED
@@ -185,9 +184,8 @@ def _say_ready(federation: Federation, views: Mapping[str, PassContext], hooks: 
         played.states[name] = advance(played.states[name], PassEvent.READY)
         run_keys = hooks.run_keys(name, list(played.run_keys))
         pass_keys = hooks.pass_keys(name, list(played.pass_keys))
-        secret, message = node.make_ready(
-            party, views[name], played.run_secrets[name], run_keys, played.pass_secrets[name], pass_keys
-        )
+        channels = node.open_channels(party, views[name].of_run, played.run_secrets[name], run_keys)
+        secret, message = node.make_ready(party, views[name], channels, played.pass_secrets[name], pass_keys)
         played.ready_secrets[name] = restarted(secret)
         played.readies.append(message)
 

@@ -408,16 +408,11 @@ def test_nonce_other_than_committed_is_refused(four: Federation) -> None:
 
 def test_keys_of_one_pass_do_not_answer_for_another(four: Federation) -> None:
     played = play_pass(four, numbers(four))
+    party, context = four.parties["FI"], context_of(four, pass_id="pass-2")
+    channels = node.open_channels(party, context.of_run, played.run_secrets["FI"], played.run_keys)
 
     with pytest.raises(ProtocolRefused, match="not the one that the keys were made for") as caught:
-        node.make_ready(
-            four.parties["FI"],
-            context_of(four, pass_id="pass-2"),
-            played.run_secrets["FI"],
-            played.run_keys,
-            played.pass_secrets["FI"],
-            played.pass_keys,
-        )
+        node.make_ready(party, context, channels, played.pass_secrets["FI"], played.pass_keys)
 
     assert caught.value.code == "REPLAYED"
 
@@ -427,9 +422,24 @@ def test_secret_of_another_run_does_not_answer_for_this_one(four: Federation) ->
     party, context = four.parties["FI"], context_of(four, run="run-2")
 
     with pytest.raises(ProtocolRefused, match="belongs to another run") as caught:
-        node.begin_pass(party, context, played.run_secrets["FI"], played.run_keys, "head")
+        node.open_channels(party, context.of_run, played.run_secrets["FI"], played.run_keys)
 
     assert caught.value.code == "TRANSCRIPT_MISMATCH"
+
+
+def test_channels_of_another_run_do_not_serve_a_pass_of_this_one(four: Federation) -> None:
+    played = play_pass(four, numbers(four))
+    party, other = four.parties["FI"], context_of(four, run="run-2")
+    own = context_of(four).of_run
+    channels = node.open_channels(party, own, played.run_secrets["FI"], played.run_keys)
+
+    for use in (
+        lambda: node.begin_pass(party, other, channels, "head"),
+        lambda: node.make_ready(party, other, channels, played.pass_secrets["FI"], played.pass_keys),
+    ):
+        with pytest.raises(ProtocolRefused, match="belongs to another run") as caught:
+            use()
+        assert caught.value.code == "TRANSCRIPT_MISMATCH"
 
 
 # Opening ------------------------------------------------------------------------------------------------------------
