@@ -6,6 +6,7 @@ differ from others that were answered by somebody, but by fewer than `min_level`
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 
 from fedstats.documents import digest
@@ -24,7 +25,12 @@ _UNOPENED = (PassState.KEYED, PassState.READY, PassState.UPLOADED)
 
 def run_roster(plan: Plan) -> str:
     """Digest of the nodes of a run, whatever their order."""
-    in_order: tuple[Member, ...] = tuple(sorted(members(plan), key=lambda member: member.name))
+    return _roster_of(members(plan))
+
+
+@lru_cache(maxsize=32)
+def _roster_of(nodes: tuple[Member, ...]) -> str:
+    in_order = tuple(sorted(nodes, key=lambda member: member.name))
     return digest(RunContext("", "", in_order))
 
 

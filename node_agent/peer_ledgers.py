@@ -67,14 +67,13 @@ class PeerLedgers:
         ProtocolRefused
             Code STALE_LEDGER, naming the node and what to do; MALFORMED.
         """
-        places = {node: _places(node, text) for node, text in statements.items()}
+        places = {node: _places(node, text) for node, text in statements.items() if node != self.node}
+        newest = self._newest()
         for peer, shown in places.items():
-            if peer != self.node:
-                self._check_own(peer, shown)
-                self._check_peer(run, peer, shown[""])
+            self._check_own(peer, shown)
+            self._check_peer(run, peer, shown[""], newest.get(peer))
         for peer, shown in places.items():
-            if peer != self.node:
-                self._remember(peer, shown[""])
+            self._remember(peer, shown[""], newest.get(peer))
 
     def forget(self, node: str) -> None:
         """Take the ledger of a peer as it will be shown next, in every run: the operator said so."""
@@ -91,18 +90,16 @@ class PeerLedgers:
         if not found or found[0][0] != mine.hash:
             raise _stale(self.node, f"it lacks entry {mine.count}, which {peer} was shown")
 
-    def _check_peer(self, run: str, peer: str, shown: Place) -> None:
+    def _check_peer(self, run: str, peer: str, shown: Place, newest: Place | None) -> None:
         query = "SELECT count, hash FROM run_peer_ledgers WHERE run = ? AND node = ?"
         before = [Place(int(count), str(head)) for count, head in self.ledger.rows(query, run, peer)]
-        newest = self._newest().get(peer)
         older = any(shown.count < place.count for place in before)
         another = any(shown.count == place.count and shown != place for place in (*before, newest) if place)
         if older or another:
             why = f"it shows {shown.count} entries where {self.node} was shown {max(p.count for p in before)} before"
             raise _stale(peer, why if older else f"its entry {shown.count} is not the one that it showed before")
 
-    def _remember(self, peer: str, shown: Place) -> None:
-        newest = self._newest().get(peer)
+    def _remember(self, peer: str, shown: Place, newest: Place | None) -> None:
         if newest is None or newest.count < shown.count:
             self.ledger.write("INSERT OR REPLACE INTO peer_ledgers VALUES (?, ?, ?)", peer, shown.count, shown.hash)
 

@@ -36,7 +36,7 @@ class Signed:
 
 def framed(*fields: bytes) -> bytes:
     """Join fields, each behind its length in eight bytes, so that different fields never give the same bytes."""
-    return b"".join(len(field).to_bytes(8, "big") + field for field in fields)
+    return b"".join([part for field in fields for part in (len(field).to_bytes(8, "big"), field)])
 
 
 def sign_bytes(identity: Identity, kind: str, body: bytes) -> bytes:

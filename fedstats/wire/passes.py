@@ -53,10 +53,16 @@ def pass_context(plan: Plan, order: PassOrder) -> PassContext:
         schema_digest=STEPS[order.step].release.schema_digest(),
         codec=CODEC,
         privacy=plan.privacy,
-        parameters_digest=digest(order),
+        parameters_digest=_digest_of(order),
         totals_digest="",  # totals travel among the parameters of the asks, which the order binds
         layout_digest=order.layout,
     )
+
+
+#: Several steps of a pass need it, and an order never changes.
+@lru_cache(maxsize=32)
+def _digest_of(order: PassOrder) -> str:
+    return digest(order)
 
 
 def plain_transcript(context: PassContext) -> str:
