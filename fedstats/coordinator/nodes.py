@@ -1,6 +1,7 @@
 """Signed talk with nodes: orders out under the coordinator's identity, answers verified before anybody reads them."""
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Nodes:
     identities: Mapping[str, str]
     _put: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
     #: Orders of the passes in flight, by identity: documents never change.
+    _signing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _last_signed: deque[tuple[object, Signed]] = field(default_factory=lambda: deque(maxlen=_SIGNED_KEPT), repr=False)
 
     def ask(self, node: str, method: Method, order: object, answer: type[D], kind: str = "") -> D:
@@ -103,9 +105,9 @@ class Nodes:
 
     def signed(self, order: object) -> Signed:
         """An order signed by the coordinator; one that goes to several nodes is signed once."""
-        last = self._last_signed
-        known = next((signed for asked, signed in tuple(last) if asked is order), None)
-        if known is None:
-            known = sign(self.identity, type(order).__name__, order)
-            last.append((order, known))
-        return known
+        with self._signing:
+            known = next((signed for asked, signed in self._last_signed if asked is order), None)
+            if known is None:
+                known = sign(self.identity, type(order).__name__, order)
+                self._last_signed.append((order, known))
+            return known
