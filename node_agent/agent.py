@@ -33,7 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Status": pass_work.status,
 }
 
-STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes]]]] = {
+STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes] | Iterator[bytes | Signed]]]] = {
     "Availability": catalogue.availability,
     "Compute": passes.compute_pass,
     "Fetch": pass_work.fetch,
@@ -87,8 +87,8 @@ class Agent:
 
         return self.guard.answer("Put", order, store)
 
-    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
-        """The offset that an order asks for, and the bytes from there on."""
+    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
+        """The offset that an order asks for, the bytes from there on, and perhaps a document behind them."""
         first, data = self.guard.answer(method, order, lambda: STREAMS[method](self.node, order))
         return first, self.guard.pass_on(method, order, data)
 

@@ -22,8 +22,8 @@ def coordinator_name(node: Node, signed: Signed) -> str:
     return node.keys.coordinators[signed.signer].name
 
 
-def stored_answer(node: Node, key: str, signed: Signed) -> Signed | None:
-    """What was answered to this very order; None where nothing was.
+def stored_answer(node: Node, key: str, signed: Signed, *, any_order: bool = False) -> Signed | None:
+    """What was answered to this very order, or to any with this key; None where nothing was.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def stored_answer(node: Node, key: str, signed: Signed) -> Signed | None:
     stored = node.records.answer(key)
     if stored is None:
         return None
-    if stored.request != request_digest(signed):
+    if stored.request != request_digest(signed) and not any_order:
         raise ProtocolRefused(
             "this was asked before with other content; the first answer stands, and nothing new was sent.",
             code="CONFLICT",
@@ -41,15 +41,18 @@ def stored_answer(node: Node, key: str, signed: Signed) -> Signed | None:
     return stored.answer
 
 
-def answer_once(node: Node, key: str, signed: Signed, make: Callable[[], Signed], step: str = "") -> Signed:
+def answer_once(
+    node: Node, key: str, signed: Signed, make: Callable[[], Signed], step: str = "", *, any_order: bool = False
+) -> Signed:
     """The stored answer to an order, or a new one that is durable before it is returned.
 
     `key` is what may be answered once: the kind of the ask and its run or pass. `make` checks the order, writes its
     records and gives the answer, all in one transaction. `step` is the protocol's letter, for the crash points.
+    `any_order` says that orders of this key ask nothing else than their key does.
     """
     # Looked up within the transaction: of two calls with one key that come together only one gets here first.
     with node.ledger.transaction():
-        stored = stored_answer(node, key, signed)
+        stored = stored_answer(node, key, signed, any_order=any_order)
         if stored is not None:
             return stored
         node.crash(f"before:{step}")

@@ -13,7 +13,8 @@ from fedstats.wire.messages import Accepted, FinishOrder
 from node_agent.answers import answer_once, opened
 from node_agent.locks import take_lock
 from node_agent.node import Node
-from node_agent.passes import clear, give_up, state_of
+from node_agent.pass_states import state_of
+from node_agent.passes import clear, give_up
 from node_agent.records import PassRecord
 from node_agent.run_records import KEPT
 from node_agent.secret_files import own_words, pass_secret, run_secret
@@ -56,7 +57,7 @@ def _end_pass(node: Node, record: PassRecord) -> None:
     if begun is None or state in (PassState.KEYED, PassState.READY):
         give_up(node, record, "the run is over")
         return
-    if state is PassState.UPLOADED:
+    if state in (PassState.UPLOADED, PassState.COMMITTED):
         # Enough others may have opened it: then these people were answered, with this roster and no other.
         try:
             take_lock(node, begun[1], record.cohort, record.domain)

@@ -20,7 +20,7 @@ from node_agent.node import Node
 from node_agent.permitted import domain_of
 from node_agent.records import Lock, PassRecord
 
-_UNOPENED = (PassState.KEYED, PassState.READY, PassState.UPLOADED)
+_UNOPENED = (PassState.KEYED, PassState.READY, PassState.UPLOADED, PassState.COMMITTED)
 
 
 def run_roster(plan: Plan) -> str:

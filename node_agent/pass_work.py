@@ -17,6 +17,7 @@ from fedstats.serving.incidents import stopping
 from fedstats.wire.messages import FetchOrder, PassStatus, StatusOrder
 from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_transcript, to_be_certified
 from node_agent.answers import opened
+from node_agent.completing import complete
 from node_agent.egress import Job, not_noised, release
 from node_agent.locks import check_lock
 from node_agent.node import Node
@@ -154,21 +155,32 @@ def check_same_data(node: Node, one: ThisPass) -> None:
         )
 
 
-def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
+def fetch(node: Node, signed: Signed) -> tuple[int, Iterator[bytes | Signed]]:
     """Protected words of an accepted pass from an offset on."""
     order = opened(node, signed, FetchOrder)
-    return words_from(node, order.run, order.pass_id, order.offset)
+    return words_from(node, signed, order.run, order.pass_id, order.offset)
 
 
-def words_from(node: Node, run: str, pass_id: str, offset: int) -> tuple[int, Iterator[bytes]]:
-    """The words of an accepted pass from an offset on; whoever reads them waits for those that are still computed."""
+def words_from(node: Node, signed: Signed, run: str, pass_id: str, offset: int) -> tuple[int, Iterator[bytes | Signed]]:
+    """The words of an accepted pass from an offset on, and C behind the last where they are masked.
+
+    Whoever reads them waits for those that are still computed.
+    """
     one = this_pass(node, run, pass_id)
     if not one.record.accepted or one.record.closed:
         raise ProtocolRefused("the pass has no words to fetch: it is not computed, or it is over.", code="OUT_OF_ORDER")
     if not 0 <= offset <= one.order.upload_bytes:
         raise ProtocolRefused("the offset lies outside the pass.", code="MALFORMED")
     compute(node, pass_id)
-    return offset, _words(node, pass_id, offset, one.order.upload_bytes)
+    words = _words(node, pass_id, offset, one.order.upload_bytes)
+    return offset, _then_complete(node, signed, run, pass_id, words) if one.masked else words
+
+
+def _then_complete(
+    node: Node, signed: Signed, run: str, pass_id: str, words: Iterator[bytes]
+) -> Iterator[bytes | Signed]:
+    yield from words
+    yield complete(node, signed, run, pass_id)
 
 
 def _words(node: Node, pass_id: str, first: int, last: int) -> Iterator[bytes]:

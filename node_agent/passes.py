@@ -15,7 +15,6 @@ from fedstats.privacy.masking_node import (
     begin_pass,
     check_all_ready,
     release_seed_shares,
-    sign_complete,
 )
 from fedstats.privacy.messages import PassKeys
 from fedstats.privacy.pass_state import PassEvent, PassState, advance
@@ -36,10 +35,12 @@ from fedstats.wire.passes import members, pass_context
 from node_agent.answers import answer_once, opened
 from node_agent.certifying import keep_certified, signed_scalar
 from node_agent.charging import charge_pass
+from node_agent.completing import complete
 from node_agent.locks import check_lock, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
 from node_agent.pass_secrets import agree, agreed, channels, forget
+from node_agent.pass_states import masked_pass, refuse_if_abandoned, state_of
 from node_agent.pass_work import words_from
 from node_agent.records import PassRecord
 from node_agent.secret_files import pass_secret
@@ -74,7 +75,7 @@ def open_pass(node: Node, signed: Signed) -> Signed:
         node.secrets.save(pass_secret(order.pass_id), secret)
         return answer
 
-    _refuse_if_abandoned(node, order.pass_id)
+    refuse_if_abandoned(node, order.pass_id)
     return answer_once(node, f"open|{order.pass_id}", signed, make, "S")
 
 
@@ -83,14 +84,14 @@ def ready(node: Node, signed: Signed) -> Signed:
     order = opened(node, signed, ReadyOrder)
 
     def make() -> Signed:
-        one = _masked(node, order.run, order.pass_id)
+        one = masked_pass(node, order.run, order.pass_id)
         state = advance(state_of(node, one.record), PassEvent.READY)
         answer = agree(node, one, from_texts(order.keys, members(one.plan)))
         node.peers.check(order.run, ledger_heads(order.keys))
         node.records.set_state(order.pass_id, state)
         return answer
 
-    _refuse_if_abandoned(node, order.pass_id)
+    refuse_if_abandoned(node, order.pass_id)
     return answer_once(node, f"ready|{order.pass_id}", signed, make, "R")
 
 
@@ -99,7 +100,7 @@ def ledger_heads(keys: Mapping[str, SignedText]) -> dict[str, str]:
     return {node: decode(PassKeys, bytes.fromhex(text.body)).ledger_head for node, text in keys.items()}
 
 
-def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
+def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes | Signed]]:
     """M: accept the work, once every node signed the same transcript, and hand its words out as they are computed.
 
     What is accepted goes on by itself, whether anybody waits for it or not.
@@ -119,9 +120,9 @@ def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
         node.records.accept(order.pass_id, signatures)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 
-    _refuse_if_abandoned(node, order.pass_id)
+    refuse_if_abandoned(node, order.pass_id)
     answer_once(node, f"compute|{order.pass_id}", signed, make, "M")
-    return words_from(node, order.run, order.pass_id, 0)
+    return words_from(node, signed, order.run, order.pass_id, 0)
 
 
 def advance_plain(record: PassRecord) -> None:
@@ -131,32 +132,27 @@ def advance_plain(record: PassRecord) -> None:
 
 
 def commit(node: Node, signed: Signed) -> Signed:
-    """C: sign, once all words of this node are on disk, that the pass is complete; the lock on its people is taken."""
+    """C by itself, where it did not come behind the words."""
     order = opened(node, signed, CommitOrder)
-
-    def make() -> Signed:
-        one = _masked(node, order.run, order.pass_id)
-        state = advance(state_of(node, one.record), PassEvent.COMMIT)
-        take_lock(node, one.plan, one.record.cohort, one.record.domain)
-        node.records.set_state(order.pass_id, state)
-        return sign_complete(node.party, agreed(node, one))
-
-    _refuse_if_abandoned(node, order.pass_id)
-    return answer_once(node, f"commit|{order.pass_id}", signed, make, "C")
+    return complete(node, signed, order.run, order.pass_id)
 
 
 def unmask(node: Node, signed: Signed) -> Signed:
-    """U: the shares of all nodes' self-mask seeds, given enough signatures that the pass is complete."""
+    """U: the shares of all nodes' self-mask seeds, given enough signatures that the pass is complete.
+
+    From here on these people are answered with this roster and no other.
+    """
     order = opened(node, signed, UnmaskOrder)
 
     def make() -> Signed:
-        one = _masked(node, order.run, order.pass_id)
+        one = masked_pass(node, order.run, order.pass_id)
         state = advance(state_of(node, one.record), PassEvent.OPEN)
+        take_lock(node, one.plan, one.record.cohort, one.record.domain)
         answer = release_seed_shares(node.party, agreed(node, one), from_texts(order.signatures, members(one.plan)))
         node.records.set_state(order.pass_id, state)
         return answer
 
-    _refuse_if_abandoned(node, order.pass_id)
+    refuse_if_abandoned(node, order.pass_id)
     return answer_once(node, f"unmask|{order.pass_id}", signed, make, "U")
 
 
@@ -172,7 +168,7 @@ def certify(node: Node, signed: Signed) -> Signed:
             take_lock(node, one.plan, one.record.cohort, one.record.domain)
         return signed_scalar(node, one, order)
 
-    _refuse_if_abandoned(node, order.pass_id)
+    refuse_if_abandoned(node, order.pass_id)
     return answer_once(node, f"certify|{order.pass_id}", signed, make, "K")
 
 
@@ -236,24 +232,3 @@ def clear(node: Node, pass_id: str) -> None:
     """Delete words and secrets of a pass that is over; a crash before this is made good at the next start."""
     forget(node, pass_id)
     node.spool.delete(pass_id)
-
-
-def state_of(node: Node, record: PassRecord) -> PassState:
-    """Where a pass stands: work that is whole on disk is uploaded, for it may be fetched to the last byte."""
-    is_whole = record.accepted and node.spool.ready_bytes(record.order.pass_id) == record.order.upload_bytes
-    return PassState.UPLOADED if record.state is PassState.READY and is_whole else record.state
-
-
-def _masked(node: Node, run: str, pass_id: str) -> ThisPass:
-    one = this_pass(node, run, pass_id)
-    if not one.masked:
-        raise ProtocolRefused("this run is not masked: there are no masks to agree on.", code="OUT_OF_ORDER")
-    if one.record.closed:
-        raise ProtocolRefused("the pass is over; nothing was sent.", code="REPLAYED")
-    return one
-
-
-def _refuse_if_abandoned(node: Node, pass_id: str) -> None:
-    """Not even a stored answer leaves any more in a pass that was given up."""
-    if node.records.is_abandoned(pass_id):
-        raise ProtocolRefused("the pass is abandoned; nothing was sent.", code="ABANDONED")

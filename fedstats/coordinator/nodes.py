@@ -77,8 +77,11 @@ class Nodes:
         """Whether a byte run was put at a node for its run before: kept there until the run is over, or for a day."""
         return (node, blob.order.run, blob.order.sha256) in self._put
 
-    def compute_words(self, node: str, order: ComputeOrder, length: int) -> Iterator[bytes]:
-        """Bytes of a node's words of a pass, as it computes them; what a break leaves out is fetched."""
+    def compute_words(self, node: str, order: ComputeOrder, length: int) -> Iterator[bytes | Signed]:
+        """Bytes of a node's words of a pass, as it computes them, and its signature that they are complete.
+
+        What a break leaves out of the words is fetched; the signature may be missing then, and is not verified yet.
+        """
 
         def order_at(offset: int) -> tuple[StreamMethod, Signed]:
             if not offset:
@@ -93,7 +96,7 @@ class Nodes:
         def order_at(offset: int) -> tuple[StreamMethod, Signed]:
             return "Fetch", self.signed(FetchOrder(run, pass_id, offset))
 
-        return self.transport.fetch(node, order_at, length)
+        return (piece for piece in self.transport.fetch(node, order_at, length) if not isinstance(piece, Signed))
 
     def fetch_whole(self, node: str, method: StreamMethod, order: object) -> bytes:
         """A byte run that is not asked for from an offset."""

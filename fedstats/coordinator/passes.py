@@ -8,7 +8,7 @@ A pass that cannot get all words is given up: abandoned at every node that can b
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,8 @@ class _Pass:
     folder: PassFolder
     work: PassWork[Any, Any]
     asks: Blob
+    #: Signatures that the words of a node are out, as far as they came behind them.
+    completes: Messages = field(default_factory=dict)
 
     def kept(self, step: str, ask: Callable[[], Messages]) -> Messages:
         """The messages of a step: those that were kept, or else the answers that `ask` brings, kept."""
@@ -253,7 +255,10 @@ def _fetch_from(one: _Pass, node: str, compute: ComputeOrder) -> None:
     file = AtomicFile(own)
     try:
         for piece in run.nodes.compute_words(node, compute, order.upload_bytes):
-            file.write(piece)
+            if isinstance(piece, Signed):
+                one.completes[node] = piece
+            else:
+                file.write(piece)
         file.seal()
         file.publish()
         own.replace(path)
@@ -274,7 +279,14 @@ def _unmask(one: _Pass, agreed: _Agreement) -> Masks:
     def commit_at(node: str) -> Signed:
         return run.nodes.ask_signed(node, "Commit", commit)
 
-    completes = one.kept("C", lambda: from_enough(run.names, commit_at, enough))
+    def completes_of_enough() -> Messages:
+        there = dict(one.completes)
+        if len(there) >= enough:
+            return there
+        others = [node for node in run.names if node not in there]
+        return there | from_enough(others, commit_at, enough - len(there))
+
+    completes = one.kept("C", completes_of_enough)
     check_enough_complete(one.context, agreed.transcript, list(completes.values()))
     unmask = UnmaskOrder(order.run, order.pass_id, {node: to_text(signed) for node, signed in completes.items()})
 

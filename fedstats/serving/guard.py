@@ -11,6 +11,7 @@ from fedstats.serving.incidents import internal, stopping
 from fedstats.serving.orders import request_digest
 
 V = TypeVar("V")
+T = TypeVar("T", bound=bytes | Signed)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Guard:
         except Exception as error:
             raise internal(error) from error
 
-    def pass_on(self, method: str, order: Signed, data: Iterator[bytes]) -> Iterator[bytes]:
+    def pass_on(self, method: str, order: Signed, data: Iterator[T]) -> Iterator[T]:
         """Runs of bytes as they come; a refusal half-way is in the ledger, what nobody expected is INTERNAL."""
         try:
             yield from data

@@ -97,8 +97,8 @@ class Answering(Protocol):
         """The signed answer to an announced run of bytes."""
         ...
 
-    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
-        """The offset that an order asks for, and the bytes from there on."""
+    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
+        """The offset that an order asks for, the bytes from there on, and perhaps a document behind them."""
         ...
 
 

@@ -63,8 +63,8 @@ class Transport(Protocol):
         """Send a byte run, announced by its order, and perhaps an order that needs it; the answer to the last order."""
         ...
 
-    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
-        """Pieces of a byte run whose order asks for it from `offset` on; each is checked."""
+    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes | Signed]:
+        """Pieces of a byte run whose order asks for it from `offset` on, each checked; perhaps a document behind."""
         ...
 
     def close(self) -> None:

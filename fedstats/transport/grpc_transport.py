@@ -17,7 +17,7 @@ from fedstats.errors import Failed, FedstatsError, NodeUnreachable, Refused
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Deadlines, Method, StreamMethod
 from fedstats.transport.pinning import Caller, Peer, Peers, check_before_dialling
-from fedstats.wire.envelope import ERROR_KEY, checked, error_from_bytes, from_wire, pieces, to_wire
+from fedstats.wire.envelope import ERROR_KEY, content, error_from_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 
 T = TypeVar("T")
@@ -88,8 +88,8 @@ class GrpcTransport:
         stub = self._stub(node)
         return self._tried(node, lambda: from_wire(stub.Put(parcels(), timeout=seconds)))
 
-    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
-        """Pieces as they come; a node that sends none for too long counts as away."""
+    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes | Signed]:
+        """Pieces as they come, and what comes behind them; a node that sends none for too long counts as away."""
         stub = self._stub(node)
         call = self._tried(node, lambda: getattr(stub, method)(to_wire(order)))
         with _Watch(call, self.deadlines.chunk_seconds) as watch:
@@ -101,8 +101,8 @@ class GrpcTransport:
                 if piece is None:
                     return
                 watch.progress()
-                data = checked(piece, offset)
-                offset += len(data)
+                data = content(piece, offset)
+                offset += 0 if isinstance(data, Signed) else len(data)
                 yield data
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from fedstats.errors import NodeUnreachable
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import StreamMethod
-from fedstats.wire.envelope import checked, from_wire, pieces, to_wire
+from fedstats.wire.envelope import content, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 from fedstats.wire.messages import AFTER_BLOB
 
@@ -20,8 +20,8 @@ class Handler(Protocol):
 
     def call(self, method: str, order: Signed) -> Signed: ...
     def put(self, order: Signed, data: bytes) -> Signed: ...
-    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
-        """The offset that the order asks for, and the bytes from there on."""
+    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
+        """The offset that the order asks for, the bytes from there on, and what comes behind them."""
         ...
 
 
@@ -40,12 +40,12 @@ class InProcessTransport:
         answer = self._node(node).put(_through_bytes(order), data)
         return _through_bytes(answer) if then is None else self.call(node, AFTER_BLOB[then.kind], then)
 
-    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes]:
-        """The handler's bytes, as pieces."""
+    def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes | Signed]:
+        """The handler's bytes, as pieces, and what comes behind them."""
         first, runs = self._node(node).fetch(method, _through_bytes(order))
         for piece in pieces(runs, first):
-            data = checked(node_pb2.Piece.FromString(piece.SerializeToString()), offset)
-            offset += len(data)
+            data = content(node_pb2.Piece.FromString(piece.SerializeToString()), offset)
+            offset += 0 if isinstance(data, Signed) else len(data)
             yield data
 
     def close(self) -> None:

@@ -93,8 +93,11 @@ class PatientTransport:
         self.traffic.add(node, sent=sent, received=_size(answer), calls=1)
         return answer
 
-    def fetch(self, node: str, order_at: OrderAt, length: int) -> Iterator[bytes]:
-        """Pieces of a byte run of `length` bytes; after a break it goes on where it stopped."""
+    def fetch(self, node: str, order_at: OrderAt, length: int) -> Iterator[bytes | Signed]:
+        """Pieces of a byte run of `length` bytes; after a break it goes on where it stopped.
+
+        A document behind the bytes comes last; where the line broke just before it, it does not come.
+        """
         attempt = _Attempt(self, node)
         offset = 0
         while offset < length:
@@ -102,6 +105,10 @@ class PatientTransport:
             method, order = order_at(offset)
             try:
                 for piece in self.line.fetch(node, method, order, offset):
+                    if isinstance(piece, Signed):
+                        self.traffic.add(node, received=_size(piece))
+                        yield piece
+                        continue
                     offset += len(piece)
                     attempt.succeeded()
                     self.traffic.add(node, received=len(piece))
@@ -109,6 +116,8 @@ class PatientTransport:
                 if offset < length:
                     raise NodeUnreachable("the bytes ended early", code="ENDED_EARLY", node=node)
             except NodeUnreachable as error:
+                if offset == length:
+                    return
                 if error.code == SLOW:
                     # Pings are answered (else the connection would be gone): it computes, and is asked again.
                     self.on_state(node, "slow", error)
@@ -122,7 +131,7 @@ class PatientTransport:
 
     def fetch_whole(self, node: str, method: StreamMethod, order: Signed) -> bytes:
         """A byte run that cannot be asked for from an offset; after a break it starts again."""
-        data = self._until_answered(node, lambda: b"".join(self.line.fetch(node, method, order, 0)))
+        data = self._until_answered(node, lambda: b"".join(_only_bytes(self.line.fetch(node, method, order, 0))))
         self.traffic.add(node, sent=_size(order), received=len(data), calls=1)
         return data
 
@@ -202,6 +211,10 @@ class _Attempt:
         # Full jitter, but never so short that a node that starts is flooded, nor longer than what is left.
         pause = min(max(SHORTEST_PAUSE_SECONDS, longest * owner.clock.random()), left)
         owner.clock.wait(owner.stop, pause)
+
+
+def _only_bytes(pieces: Iterable[bytes | Signed]) -> Iterator[bytes]:
+    return (piece for piece in pieces if not isinstance(piece, Signed))
 
 
 def _size(signed: Signed) -> int:

@@ -25,13 +25,17 @@ def from_wire(message: node_pb2.Signed) -> Signed:
     return Signed(message.kind, message.signer, message.body, message.signature)
 
 
-def pieces(data: Iterable[bytes], first: int = 0) -> Iterator[node_pb2.Piece]:
+def pieces(data: Iterable[bytes | Signed], first: int = 0) -> Iterator[node_pb2.Piece]:
     """Cut runs of bytes into pieces of at most 1 MiB, each with its place and a check of its bytes.
 
-    The check finds damage by accident; TLS keeps whoever is on the line from doing any.
+    The check finds damage by accident; TLS keeps whoever is on the line from doing any. A document behind the bytes
+    travels as a piece of its own.
     """
     offset = first
     for run in data:
+        if isinstance(run, Signed):
+            yield node_pb2.Piece(behind=to_wire(run))
+            continue
         for at in range(0, len(run), PIECE_BYTES):
             part = run[at : at + PIECE_BYTES]
             yield node_pb2.Piece(data=part, offset=offset, crc32=zlib.crc32(part))
@@ -44,6 +48,11 @@ def checked(piece: node_pb2.Piece, offset: int) -> bytes:
     if not data or piece.offset != offset or zlib.crc32(data) != piece.crc32:
         raise ProtocolRefused("a piece arrived out of place or damaged", code="DAMAGED_PIECE")
     return data
+
+
+def content(piece: node_pb2.Piece, offset: int) -> bytes | Signed:
+    """The bytes of a piece that must lie at `offset`, or the document that comes behind the bytes."""
+    return from_wire(piece.behind) if piece.HasField("behind") else checked(piece, offset)
 
 
 @document

@@ -281,7 +281,7 @@ class FetchOrder:
 @document
 @dataclass(frozen=True)
 class CommitOrder:
-    """Step C: the coordinator holds every node's words; sign that the pass is complete."""
+    """Step C by itself: sign that all words of the pass are out, where that did not come behind them."""
 
     run: str
     pass_id: str

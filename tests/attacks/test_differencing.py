@@ -12,7 +12,7 @@ import pytest
 from fedstats.documents import decode, digest
 from fedstats.study import Trait
 from fedstats.wire.blobs import variants_to_bytes
-from fedstats.wire.messages import BeginOrder, Plan, Serving
+from fedstats.wire.messages import BeginOrder, Plan, Serving, UnmaskOrder
 from tests.attacks.attacker import (
     BLOCK,
     FOUR,
@@ -26,7 +26,7 @@ from tests.attacks.attacker import (
     refused,
     without,
 )
-from tests.node_agent.driver import COUNTING, Driver, driven_locally
+from tests.node_agent.driver import COUNTING, Driver, driven_locally, texts
 from tests.node_agent.sites import Federation, make_federation
 
 
@@ -194,11 +194,12 @@ def test_two_runs_side_by_side_cannot_both_be_opened(tmp_path: Path):
         keys = driver.open(order, blob)
         driver.compute(order, driver.ready(order, keys))
         driver.fetch(order)
+        completes = driver.commit(order)
         driver.run_keys = first_keys
         counted(driver, first)
 
         with refused(driver, "FI", "TOO_CLOSE"):
-            driver.commit(order)
+            driver.lines["FI"].call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(completes)))
 
 
 # One node left out

@@ -62,6 +62,7 @@ class HonestNode:
     coordinator: str  # identity, hexadecimal
     dataset: Dataset
     continue_without_me: bool = False
+    completes_behind_words: bool = False
     before: Hook = be_there
     after: Hook = be_there
     computed: Counter = field(default_factory=Counter)
@@ -95,17 +96,19 @@ class HonestNode:
         self.after(self.name, "Put")
         return self._sign(m.BlobStored(announced.sha256, self.name))
 
-    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes]]:
+    def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
         self.before(self.name, method)
         offset = self._compute(order) if method == "Compute" else self._read(order, m.FetchOrder).offset
         held = self._pass(pass_of(order))
         assert held.words is not None
 
-        def runs() -> Iterable[bytes]:
+        def runs() -> Iterable[bytes | Signed]:
             half = (offset + len(held.words) + 1) // 2
             yield held.words[offset:half]
             self.after(self.name, method)
             yield held.words[half:]
+            if self.completes_behind_words and held.ready is not None:
+                yield sign_complete(self.party, held.ready)
 
         return offset, runs()
 

@@ -124,6 +124,21 @@ def test_pass_of_a_node_lost_before_its_upload_is_abandoned_and_tried_anew_when_
     assert total.people[0] == sum(node.dataset.people for node in there.nodes.values())
 
 
+@pytest.mark.parametrize("behind", [0, 1, 3, 4])
+def test_a_node_whose_signature_came_behind_its_words_is_not_asked_for_it(tmp_path: Path, behind: int) -> None:
+    there = world(4)
+    called: list[str] = []
+    for number, node in enumerate(there.nodes.values()):
+        node.completes_behind_words = number < behind
+        node.before = lambda name, method: called.append(name) if method == "Commit" else None
+
+    total = there.coordinate(tmp_path).sum(SIZES, MODEL, Nothing())
+
+    assert total.people[0] == sum(node.dataset.people for node in there.nodes.values())
+    assert not set(called) & set(list(there.nodes)[:behind])
+    assert len(set(called)) >= 3 - behind  # three of four are enough
+
+
 def test_finished_chunks_are_yielded_before_the_loss_is_raised(tmp_path: Path) -> None:
     there = world(3)
     rows = analyse(there.coordinate(tmp_path), chunks_of())

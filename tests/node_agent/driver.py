@@ -24,7 +24,7 @@ from fedstats.step import STEPS, Nothing, to_arrays
 from fedstats.study import Block, Floors, Model, Study, Trait
 from fedstats.wire.arrays import asks_to_bytes
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
-from fedstats.wire.envelope import ERROR_KEY, checked, error_from_bytes, from_wire, pieces, to_wire
+from fedstats.wire.envelope import ERROR_KEY, content, error_from_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 from fedstats.wire.messages import (
     BeginOrder,
@@ -167,14 +167,26 @@ class Line:
             call.cancel()
 
     def stream(self, method: str, order: object, offset: int = 0) -> bytes:
+        return self._stream(method, order, offset)[0]
+
+    def words_and_behind(self, order: ComputeOrder) -> tuple[bytes, Signed | None]:
+        """What a pass gives when it is computed: words, and the document behind them."""
+        return self._stream("Compute", order, 0)
+
+    def _stream(self, method: str, order: object, offset: int) -> tuple[bytes, Signed | None]:
         signed = sign(self.federation.coordinator, type(order).__name__, order)
-        data = bytearray()
+        data, behind = bytearray(), None
         try:
             for piece in getattr(self.stub, method)(to_wire(signed), timeout=60):
-                data += checked(piece, offset + len(data))
+                assert behind is None
+                found = content(piece, offset + len(data))
+                if isinstance(found, Signed):
+                    behind = found
+                else:
+                    data += found
         except grpc.RpcError as error:
             raise unwrapped(error) from error
-        return bytes(data)
+        return bytes(data), behind
 
 
 @dataclass
@@ -200,7 +212,7 @@ class LocalLine(Line):
     def stream(self, method: str, order: object, offset: int = 0) -> bytes:
         first, data = self.agent.fetch(method, self.signed(order))
         assert first == offset
-        return b"".join(data)
+        return b"".join(run for run in data if not isinstance(run, Signed))
 
     def signed(self, order: object) -> Signed:
         if isinstance(order, Signed):

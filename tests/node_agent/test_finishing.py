@@ -97,11 +97,16 @@ def test_passes_under_way_end_with_their_run(driver: Driver):
     uploaded, _ = driver.order(plan, BLOCK, call=1)
     driver.compute(uploaded, driver.ready(uploaded, driver.open(uploaded, blob)))
     driver.fetch(uploaded)
+    completes = driver.commit(uploaded)
 
     finish(driver)
 
     assert kept(driver) == {"secrets": [], "spool": [], "blobs": []}
-    for method in (lambda: driver.ready(order, keys), lambda: driver.fetch(uploaded), lambda: driver.commit(uploaded)):
+    for method in (
+        lambda: driver.ready(order, keys),
+        lambda: driver.fetch(uploaded),
+        lambda: driver.unmask(uploaded, completes),
+    ):
         with pytest.raises(ProtocolRefused):
             method()
     # Others may have opened the second pass, so its people count as answered with this roster.

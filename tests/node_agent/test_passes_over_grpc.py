@@ -7,8 +7,8 @@ import pytest
 
 from fedstats.errors import ProtocolRefused
 from fedstats.privacy.messages import PASS_KEYS
-from fedstats.wire.messages import FinishOrder
-from tests.node_agent.driver import driven
+from fedstats.wire.messages import ComputeOrder, FinishOrder
+from tests.node_agent.driver import driven, texts
 from tests.node_agent.sites import make_federation
 
 BLOCKS = [np.arange(0, 10), np.arange(10, 25)]
@@ -83,3 +83,31 @@ def test_only_orders_that_need_a_blob_may_come_behind_one(tmp_path: Path):
         assert caught.value.code == "MALFORMED"
         driver.lines["FI"].put(order.run, "asks", blob)
         assert driver.lines["FI"].call("Open", order).kind == "Accepted"
+
+
+def test_behind_masked_words_comes_the_signature_that_they_are_complete(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    with driven(federation) as driver:
+        plan = driver.plan(privacy="masked")
+        driver.begin(plan)
+        order, blob = driver.order(plan, BLOCKS)
+        readies = driver.ready(order, driver.open(order, blob))
+        ask = ComputeOrder(order.run, order.pass_id, texts(readies))
+
+        came = {name: line.words_and_behind(ask) for name, line in driver.lines.items()}
+
+        assert {name: behind for name, (_, behind) in came.items()} == driver.commit(order)
+        assert all(len(words) == order.upload_bytes for words, _ in came.values())
+
+
+def test_nothing_comes_behind_words_that_are_not_masked(tmp_path: Path):
+    federation = make_federation(tmp_path)
+    with driven(federation) as driver:
+        plan = driver.plan(privacy="plain")
+        driver.begin(plan)
+        order, blob = driver.order(plan, BLOCKS)
+        driver.open(order, blob)
+
+        words, behind = driver.lines["FI"].words_and_behind(ComputeOrder(order.run, order.pass_id, {}))
+
+        assert (len(words), behind) == (order.upload_bytes, None)

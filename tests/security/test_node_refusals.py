@@ -29,6 +29,7 @@ from fedstats.wire.messages import (
     Serving,
     StatusOrder,
     SurveyOrder,
+    UnmaskOrder,
 )
 from fedstats.wire.messages import PassStatus as Status
 from node_agent import pass_orders
@@ -561,7 +562,7 @@ def test_unopened_passes_are_abandoned_before_a_run_on_the_same_people_with_othe
         assert caught.value.code == "ABANDONED"
 
 
-def test_a_pass_committed_after_another_roster_took_the_lock_is_refused(tmp_path: Path):
+def test_a_pass_that_is_to_be_opened_after_another_roster_took_the_lock_is_refused(tmp_path: Path):
     with driven_locally(make_federation(tmp_path, FOUR)) as driver:
         smaller = three_of(driver)
         second = smaller.plan(run="run-2", privacy="masked")
@@ -569,11 +570,28 @@ def test_a_pass_committed_after_another_roster_took_the_lock_is_refused(tmp_path
         _, order, keys = opened_pass(driver)
         driver.compute(order, driver.ready(order, keys))
         driver.fetch(order)
+        completes = driver.commit(order)
+        later, blob = smaller.order(second, BLOCK)
+        smaller.whole_pass(second, later, blob)
+
+        for name in smaller.names:
+            with pytest.raises(ProtocolRefused) as caught:
+                driver.lines[name].call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(completes)))
+            assert caught.value.code == "OTHER_ROSTER"
+
+
+def test_a_pass_is_not_even_complete_after_another_roster_took_the_lock(tmp_path: Path):
+    with driven_locally(make_federation(tmp_path, FOUR)) as driver:
+        smaller = three_of(driver)
+        second = smaller.plan(run="run-2", privacy="masked")
+        smaller.begin(second)
+        _, order, keys = opened_pass(driver)
+        driver.compute(order, driver.ready(order, keys))
         later, blob = smaller.order(second, BLOCK)
         smaller.whole_pass(second, later, blob)
 
         with pytest.raises(ProtocolRefused) as caught:
-            driver.lines["FI"].call("Commit", CommitOrder(order.run, order.pass_id))
+            driver.fetch(order)
 
         assert caught.value.code == "OTHER_ROSTER"
 

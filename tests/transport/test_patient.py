@@ -59,6 +59,34 @@ class Line:
         pass
 
 
+@dataclass
+class LineWithMoreBehind(Line):
+    """One whose byte runs have a document behind them; the line breaks just before it as often as `fails` says."""
+
+    def fetch(self, node: str, method: str, order: Signed, offset: int) -> Iterator[bytes | Signed]:
+        self.offsets.append(offset)
+        yield self.data[offset:]
+        if self.fails:
+            self.fails -= 1
+            raise self.error
+        yield ANSWER
+
+
+def test_a_document_behind_a_byte_run_comes_last() -> None:
+    transport, _ = patient(LineWithMoreBehind(data=b"0123456789"))
+
+    assert list(transport.fetch("FI", order_at, 10)) == [b"0123456789", ANSWER]
+    assert transport.traffic.bytes_received["FI"] > 10 + len(ANSWER.signature)
+
+
+def test_bytes_that_are_whole_are_not_waited_for_again_where_the_line_breaks_before_the_document() -> None:
+    line = LineWithMoreBehind(fails=1, data=b"0123456789")
+    transport, clock = patient(line)
+
+    assert list(transport.fetch("FI", order_at, 10)) == [b"0123456789"]
+    assert (line.offsets, clock.pauses) == ([0], [])
+
+
 def order_at(offset: int) -> tuple[str, Signed]:
     return "Fetch" if offset else "Compute", ORDER
 

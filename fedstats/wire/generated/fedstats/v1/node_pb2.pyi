@@ -18,14 +18,16 @@ class Signed(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., signer: _Optional[str] = ..., body: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Piece(_message.Message):
-    __slots__ = ("data", "offset", "crc32")
+    __slots__ = ("data", "offset", "crc32", "behind")
     DATA_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     CRC32_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     offset: int
     crc32: int
-    def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ..., crc32: _Optional[int] = ...) -> None: ...
+    behind: Signed
+    def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ..., crc32: _Optional[int] = ..., behind: _Optional[_Union[Signed, _Mapping]] = ...) -> None: ...
 
 class Parcel(_message.Message):
     __slots__ = ("order", "piece", "then")

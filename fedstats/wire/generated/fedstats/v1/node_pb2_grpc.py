@@ -186,21 +186,21 @@ class NodeServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compute(self, request, context):
-        """step M: ComputeOrder -> protected words
+        """step M: ComputeOrder -> protected words; behind them step C
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Fetch(self, request, context):
-        """FetchOrder -> protected words from an offset, after a break
+        """FetchOrder -> the same from an offset, after a break
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Commit(self, request, context):
-        """step C: CommitOrder -> CompleteSignature
+        """step C: CommitOrder -> CompleteSignature, after a break
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
