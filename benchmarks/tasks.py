@@ -10,7 +10,7 @@ from benchmarks.data import Size
 from fedstats.comparison.measure import Measured
 from fedstats.sandbox.folder import Sandbox
 
-Kind = Literal["whole", "kernel", "one process", "memory"]
+Kind = Literal["whole", "kernel", "one process", "plain", "memory"]
 MISSING = 0.005
 COVARIATES = 10
 
@@ -48,8 +48,8 @@ class Task:
     traits
         Traits of a scan; none for tables of counts, whose command is then `table`.
     kind
-        What of ours is compared: everything, the kernel, everything against the same in one process, or the memory
-        of everything, against nobody.
+        What of ours is compared: everything, the kernel, everything against the same in one process or without masks,
+        or the memory of everything, against nobody.
     demands
         With missing calls, and without.
     """
@@ -117,6 +117,12 @@ TASKS = (
         kind="one process",
     ),
     Task(
+        *("masked", "linear, masked against plain", (10_000, 100_000), (2_000, 20_000)),
+        demands=(Demand(1 / 1.15),) * 2,
+        traits=("q1",),
+        kind="plain",
+    ),
+    Task(
         *("million", "linear, for its memory", (3_000, 1_000_000), (2_000, 40_000)),
         demands=(Demand(agent_mib=300, client_mib=500),) * 2,
         traits=("q1",),
@@ -143,6 +149,11 @@ def programs(
         return [
             Program("fedstats", lambda out: ours.run(made, words, out)),
             Program("one process", lambda out: ours.run_in_one_process(made, words, out)),
+        ]
+    if task.kind == "plain":
+        return [
+            Program("fedstats", lambda out: ours.run(made, words, out)),
+            Program("plain", lambda out: ours.run(made, [*words, "--privacy", "plain"], out)),
         ]
     if task.kind == "memory":
         return [Program("fedstats", lambda out: ours.run(made, words, out))]

@@ -246,12 +246,9 @@ def left_out(quartet: Quartet, number: int, folder: Path) -> tuple[Path, set[int
     return path, rows
 
 
-@pytest.mark.parametrize("point", ["before:C", "before:U"])
-def test_four_nodes_open_a_pass_without_one_that_was_lost_after_its_upload(
-    quartet: Quartet, out: Path, point: str
-) -> None:
+def test_four_nodes_open_a_pass_without_one_that_was_lost_after_its_upload(quartet: Quartet, out: Path) -> None:
     # The last pass of the run: every other one needs the words of all.
-    with mortal(quartet.sandbox, "EE", f"{point}@{len(quartet.undisturbed.passes)}", back=False):
+    with mortal(quartet.sandbox, "EE", f"before:U@{len(quartet.undisturbed.passes)}", back=False):
         gwas(quartet.sandbox, out, wait=IMPATIENT)
 
     assert processes.process_of(quartet.sandbox, "EE") is None
