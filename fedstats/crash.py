@@ -22,8 +22,8 @@ before:opened      (key holder) opened words are on disk; the ledger does not sa
 after:opened       (key holder) the ledger says that the pass is opened; nothing was sent
 =================  ======================================================================================
 
-Steps are S (Open), R (Ready), M (Compute), C (Commit), U (Unmask) and K (Certify). Points of M stand around the
-acceptance of the work; mid:M stands within it.
+Steps are S (Open), R (Ready), M (Compute), C (behind the words of M, or Commit), U (Unmask) and K (Certify). Points of
+M stand around the acceptance of the work; mid:M stands within it.
 """
 
 import itertools

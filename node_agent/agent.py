@@ -33,7 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Status": pass_work.status,
 }
 
-STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes] | Iterator[bytes | Signed]]]] = {
+STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes | Signed]]]] = {
     "Availability": catalogue.availability,
     "Compute": passes.compute_pass,
     "Fetch": pass_work.fetch,

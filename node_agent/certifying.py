@@ -6,7 +6,7 @@ The claim comes as a blob and an order (step K), the scalars of all nodes with t
 
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed, sign
-from fedstats.privacy.certify import SCALARS, check_total, make_scalars, words_of
+from fedstats.privacy.certify import SCALARS, check_total, make_scalars, number_of_words
 from fedstats.privacy.messages import ReadySecret
 from fedstats.wire.messages import CertifyOrder, ReceiptOrder
 from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_transcript, to_be_certified
@@ -37,7 +37,7 @@ def keep_certified(node: Node, one: ThisPass, order: ReceiptOrder) -> None:
         Code NOT_THE_TOTAL, or what else is wrong with the scalars; then nothing that rests on it is ever computed.
     """
     claim = node.blobs.read(order.total, "the claimed total")
-    if len(words_of(claim)) != _words(node, one):
+    if number_of_words(claim) != _words(node, one):
         raise ProtocolRefused("the claimed total has another length than the pass.", code="NOT_THE_TOTAL")
     _, transcript = _agreed(node, one)
     roster = members(one.plan)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from fedstats.identity.keys import Identity
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.transport.base import Method, StreamMethod
-from fedstats.transport.patient import PatientTransport
+from fedstats.transport.patient import PatientTransport, only_bytes
 from fedstats.wire.messages import BlobOrder, BlobStored, ComputeOrder, FetchOrder
 
 D = TypeVar("D")
@@ -45,8 +45,8 @@ class Nodes:
     identity: Identity
     identities: Mapping[str, str]
     _put: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
-    #: Orders of the passes in flight, by identity: documents never change.
     _signing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    #: Orders of the passes in flight, by identity: documents never change.
     _last_signed: deque[tuple[object, Signed]] = field(default_factory=lambda: deque(maxlen=_SIGNED_KEPT), repr=False)
 
     def ask(self, node: str, method: Method, order: object, answer: type[D], kind: str = "") -> D:
@@ -96,7 +96,7 @@ class Nodes:
         def order_at(offset: int) -> tuple[StreamMethod, Signed]:
             return "Fetch", self.signed(FetchOrder(run, pass_id, offset))
 
-        return (piece for piece in self.transport.fetch(node, order_at, length) if not isinstance(piece, Signed))
+        return only_bytes(self.transport.fetch(node, order_at, length))
 
     def fetch_whole(self, node: str, method: StreamMethod, order: object) -> bytes:
         """A byte run that is not asked for from an offset."""

@@ -95,7 +95,13 @@ def claimed(words: Ring) -> bytes:
 
 
 def words_of(claim: bytes) -> Ring:
-    """The words of a claimed total, shape (word,).
+    """The words of a claimed total, shape (word,); raises as `number_of_words` does."""
+    number_of_words(claim)
+    return np.frombuffer(claim, f"<i{claim[0]}", offset=1).astype(np.int64).view(np.uint64)
+
+
+def number_of_words(claim: bytes) -> int:
+    """How many words a claimed total has, for who must know it before they take their room.
 
     Raises
     ------
@@ -105,7 +111,7 @@ def words_of(claim: bytes) -> Ring:
     width = claim[0] if claim else 0
     if width not in _CLAIM_BYTES or (len(claim) - 1) % width:
         raise _not_the_total("its bytes are no words")
-    return np.frombuffer(claim, f"<i{width}", offset=1).astype(np.int64).view(np.uint64)
+    return (len(claim) - 1) // width
 
 
 def claim_digest(claim: bytes) -> str:

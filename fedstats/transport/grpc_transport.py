@@ -17,7 +17,7 @@ from fedstats.errors import Failed, FedstatsError, NodeUnreachable, Refused
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Deadlines, Method, StreamMethod
 from fedstats.transport.pinning import Caller, Peer, Peers, check_before_dialling
-from fedstats.wire.envelope import ERROR_KEY, content, error_from_bytes, from_wire, pieces, to_wire
+from fedstats.wire.envelope import ERROR_KEY, contents, error_from_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 
 T = TypeVar("T")
@@ -93,17 +93,18 @@ class GrpcTransport:
         stub = self._stub(node)
         call = self._tried(node, lambda: getattr(stub, method)(to_wire(order)))
         with _Watch(call, self.deadlines.chunk_seconds) as watch:
-            while True:
-                try:
-                    piece = self._tried(node, lambda: next(call, None))
-                except NodeUnreachable as error:
-                    raise (_slow(self.peers[node], self.deadlines) if watch.timed_out else error) from None
-                if piece is None:
-                    return
-                watch.progress()
-                data = content(piece, offset)
-                offset += 0 if isinstance(data, Signed) else len(data)
-                yield data
+            yield from contents(self._pieces(node, call, watch), offset)
+
+    def _pieces(self, node: str, call: Any, watch: "_Watch") -> Iterator[node_pb2.Piece]:  # Any: gRPC's call object
+        while True:
+            try:
+                piece = self._tried(node, lambda: next(call, None))
+            except NodeUnreachable as error:
+                raise (_slow(self.peers[node], self.deadlines) if watch.timed_out else error) from None
+            if piece is None:
+                return
+            watch.progress()
+            yield piece
 
     def close(self) -> None:
         """Close every channel; calls under way end as cancelled."""

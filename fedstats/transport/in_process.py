@@ -10,7 +10,7 @@ from typing import Protocol
 from fedstats.errors import NodeUnreachable
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import StreamMethod
-from fedstats.wire.envelope import content, from_wire, pieces, to_wire
+from fedstats.wire.envelope import contents, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 from fedstats.wire.messages import AFTER_BLOB
 
@@ -43,10 +43,7 @@ class InProcessTransport:
     def fetch(self, node: str, method: StreamMethod, order: Signed, offset: int) -> Iterator[bytes | Signed]:
         """The handler's bytes, as pieces, and what comes behind them."""
         first, runs = self._node(node).fetch(method, _through_bytes(order))
-        for piece in pieces(runs, first):
-            data = content(node_pb2.Piece.FromString(piece.SerializeToString()), offset)
-            offset += 0 if isinstance(data, Signed) else len(data)
-            yield data
+        yield from contents((node_pb2.Piece.FromString(p.SerializeToString()) for p in pieces(runs, first)), offset)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -131,7 +131,7 @@ class PatientTransport:
 
     def fetch_whole(self, node: str, method: StreamMethod, order: Signed) -> bytes:
         """A byte run that cannot be asked for from an offset; after a break it starts again."""
-        data = self._until_answered(node, lambda: b"".join(_only_bytes(self.line.fetch(node, method, order, 0))))
+        data = self._until_answered(node, lambda: b"".join(only_bytes(self.line.fetch(node, method, order, 0))))
         self.traffic.add(node, sent=_size(order), received=len(data), calls=1)
         return data
 
@@ -213,7 +213,8 @@ class _Attempt:
         owner.clock.wait(owner.stop, pause)
 
 
-def _only_bytes(pieces: Iterable[bytes | Signed]) -> Iterator[bytes]:
+def only_bytes(pieces: Iterable[bytes | Signed]) -> Iterator[bytes]:
+    """A byte run without what comes behind it."""
     return (piece for piece in pieces if not isinstance(piece, Signed))
 
 

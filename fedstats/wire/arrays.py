@@ -18,6 +18,7 @@ _DTYPES: dict[int, np.dtype[np.generic]] = {
 }
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _SIGNED = (np.dtype("i1"), np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
+#: Most bytes of one array, and of all arrays that are asked together, once each element has all its bytes.
 _LARGEST = 1 << 30
 
 
@@ -80,12 +81,20 @@ def asks_to_bytes(asks: Iterable[tuple[Indices | None, Mapping[str, np.ndarray]]
     return message.SerializeToString(deterministic=True)
 
 
+def _check_size(message: array_pb2.Asks) -> None:
+    """Refuse asks that would take far more memory than bytes came: integers of one byte become eight."""
+    arrays = (array for ask in message.asks for array in (ask.variants, *(i.array for i in ask.parameters.items)))
+    if sum(8 * prod(array.shape) for array in arrays if array.data) > _LARGEST:
+        raise ProtocolRefused(f"the asks of a pass are larger than {_LARGEST} bytes", code="MALFORMED")
+
+
 def asks_from_bytes(data: bytes) -> list[tuple[Indices | None, dict[str, np.ndarray]]]:
     """The asks that bytes hold: variants (or None) and named parameter arrays of each block."""
     try:
         message = array_pb2.Asks.FromString(data)
     except Exception as error:  # protobuf raises DecodeError of its own C module; any failure is malformed
         raise ProtocolRefused("the asks of a pass are not well formed", code="MALFORMED") from error
+    _check_size(message)
     return [
         (array_from_wire(ask.variants) if ask.HasField("variants") else None, arrays_from_wire(ask.parameters))
         for ask in message.asks

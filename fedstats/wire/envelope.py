@@ -50,9 +50,16 @@ def checked(piece: node_pb2.Piece, offset: int) -> bytes:
     return data
 
 
-def content(piece: node_pb2.Piece, offset: int) -> bytes | Signed:
-    """The bytes of a piece that must lie at `offset`, or the document that comes behind the bytes."""
-    return from_wire(piece.behind) if piece.HasField("behind") else checked(piece, offset)
+def contents(found: Iterable[node_pb2.Piece], first: int = 0) -> Iterator[bytes | Signed]:
+    """The bytes of pieces, each at its place from `first` on, and the document that comes behind them."""
+    offset = first
+    for piece in found:
+        if piece.HasField("behind"):
+            yield from_wire(piece.behind)
+            continue
+        data = checked(piece, offset)
+        offset += len(data)
+        yield data
 
 
 @document

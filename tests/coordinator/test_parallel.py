@@ -57,9 +57,10 @@ def test_a_thread_that_is_idle_takes_the_next_piece() -> None:
             ended.set()
 
         threads.do(work)
-        ended.wait(10)
-        while not threads._idle._value:  # the thread says that it is idle just after
-            pass
+        assert ended.wait(10)
+        # The thread says that it is idle just after.
+        assert threads._idle.acquire(timeout=10)
+        threads._idle.release()
 
     assert len(set(names)) == 1
 

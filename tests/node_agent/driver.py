@@ -24,7 +24,7 @@ from fedstats.step import STEPS, Nothing, to_arrays
 from fedstats.study import Block, Floors, Model, Study, Trait
 from fedstats.wire.arrays import asks_to_bytes
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
-from fedstats.wire.envelope import ERROR_KEY, content, error_from_bytes, from_wire, pieces, to_wire
+from fedstats.wire.envelope import ERROR_KEY, contents, error_from_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 from fedstats.wire.messages import (
     BeginOrder,
@@ -177,9 +177,8 @@ class Line:
         signed = sign(self.federation.coordinator, type(order).__name__, order)
         data, behind = bytearray(), None
         try:
-            for piece in getattr(self.stub, method)(to_wire(signed), timeout=60):
+            for found in contents(getattr(self.stub, method)(to_wire(signed), timeout=60), offset):
                 assert behind is None
-                found = content(piece, offset + len(data))
                 if isinstance(found, Signed):
                     behind = found
                 else:

@@ -1,5 +1,7 @@
 """Whole passes among three agents of this process, through real gRPC with mutual TLS."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,20 @@ import pytest
 
 from fedstats.errors import ProtocolRefused
 from fedstats.privacy.messages import PASS_KEYS
-from fedstats.wire.messages import ComputeOrder, FinishOrder
-from tests.node_agent.driver import driven, texts
+from fedstats.wire.messages import ComputeOrder, FinishOrder, PassOrder, Plan
+from tests.node_agent.driver import Driver, driven, texts
 from tests.node_agent.sites import make_federation
 
 BLOCKS = [np.arange(0, 10), np.arange(10, 25)]
+
+
+@contextmanager
+def begun(folder: Path, privacy: str) -> Iterator[tuple[Driver, Plan, PassOrder, bytes]]:
+    """Agents that have begun a run, and the order and blob of a pass that is not opened."""
+    with driven(make_federation(folder)) as driver:
+        plan = driver.plan(privacy=privacy)
+        driver.begin(plan)
+        yield driver, plan, *driver.order(plan, BLOCKS)
 
 
 def naive_counts(federation, block):
@@ -22,29 +33,20 @@ def naive_counts(federation, block):
 
 @pytest.mark.parametrize("privacy", ["plain", "masked"])
 def test_total_of_a_pass_is_the_pooled_count(tmp_path: Path, privacy: str):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan(privacy=privacy)
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
-
+    with begun(tmp_path, privacy) as (driver, plan, order, blob):
         total = driver.whole_pass(plan, order, blob)
 
         first = 10 * 6 + 1
         for number, (block, words) in enumerate(zip(BLOCKS, (total[:first], total[first:]), strict=True)):
             counts = driver.counts(plan, order, words, block, number)
-            called, het, hom = naive_counts(federation, block)
+            called, het, hom = naive_counts(driver.federation, block)
             np.testing.assert_array_equal(counts.called, called)
             np.testing.assert_array_equal(counts.heterozygous, het)
             np.testing.assert_array_equal(counts.homozygous_alternative, hom)
 
 
 def test_an_order_behind_its_blob_is_answered_as_one_that_comes_by_itself(tmp_path: Path):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan(privacy="masked")
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
+    with begun(tmp_path, "masked") as (driver, _, order, blob):
         line = driver.lines["FI"]
 
         together = line.put_then(order.run, "asks", blob, order)
@@ -54,11 +56,7 @@ def test_an_order_behind_its_blob_is_answered_as_one_that_comes_by_itself(tmp_pa
 
 
 def test_an_order_behind_a_blob_that_is_not_the_announced_one_is_not_looked_at(tmp_path: Path):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan()
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
+    with begun(tmp_path, "plain") as (driver, _, order, blob):
         line = driver.lines["FI"]
 
         with pytest.raises(ProtocolRefused) as caught:
@@ -71,12 +69,7 @@ def test_an_order_behind_a_blob_that_is_not_the_announced_one_is_not_looked_at(t
 
 
 def test_only_orders_that_need_a_blob_may_come_behind_one(tmp_path: Path):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan()
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
-
+    with begun(tmp_path, "plain") as (driver, _, order, blob):
         with pytest.raises(ProtocolRefused, match="does not go with a blob") as caught:
             driver.lines["FI"].put_then(order.run, "asks", blob, FinishOrder(order.run))
 
@@ -86,11 +79,7 @@ def test_only_orders_that_need_a_blob_may_come_behind_one(tmp_path: Path):
 
 
 def test_behind_masked_words_comes_the_signature_that_they_are_complete(tmp_path: Path):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan(privacy="masked")
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
+    with begun(tmp_path, "masked") as (driver, _, order, blob):
         readies = driver.ready(order, driver.open(order, blob))
         ask = ComputeOrder(order.run, order.pass_id, texts(readies))
 
@@ -101,11 +90,7 @@ def test_behind_masked_words_comes_the_signature_that_they_are_complete(tmp_path
 
 
 def test_nothing_comes_behind_words_that_are_not_masked(tmp_path: Path):
-    federation = make_federation(tmp_path)
-    with driven(federation) as driver:
-        plan = driver.plan(privacy="plain")
-        driver.begin(plan)
-        order, blob = driver.order(plan, BLOCKS)
+    with begun(tmp_path, "plain") as (driver, _, order, blob):
         driver.open(order, blob)
 
         words, behind = driver.lines["FI"].words_and_behind(ComputeOrder(order.run, order.pass_id, {}))

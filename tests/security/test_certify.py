@@ -118,7 +118,7 @@ def test_claimed_words_take_as_few_bytes_as_hold_them_all_and_come_back(lowest: 
 
     claim = certify.claimed(words)
 
-    assert len(claim) == 1 + 4 * width
+    assert (len(claim), certify.number_of_words(claim)) == (1 + 4 * width, 4)
     np.testing.assert_array_equal(certify.words_of(claim), words)
 
 
@@ -128,10 +128,10 @@ def test_no_words_are_claimed_as_none() -> None:
 
 @pytest.mark.parametrize("claim", [b"", b"\x00", b"\x03\x00\x00\x00", b"\x04\x00\x00\x00", b"\x10" + bytes(16)])
 def test_bytes_that_are_no_words_are_refused_as_a_claim(claim: bytes) -> None:
-    with pytest.raises(ProtocolRefused, match="its bytes are no words") as caught:
-        certify.words_of(claim)
-
-    assert caught.value.code == "NOT_THE_TOTAL"
+    for read in (certify.words_of, certify.number_of_words):
+        with pytest.raises(ProtocolRefused, match="its bytes are no words") as caught:
+            read(claim)
+        assert caught.value.code == "NOT_THE_TOTAL"
 
 
 def test_challenge_depends_on_transcript_and_total() -> None:

@@ -1,6 +1,7 @@
 """What a node refuses in runs and passes; each refusal is in the ledger, and nothing was computed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fedstats.identity.keys import generate_identity
 from fedstats.identity.signing import sign
 from fedstats.ledger import verify
 from fedstats.planning.people_lists import people_bytes
+from fedstats.privacy.pass_state import PassState
 from fedstats.study import Study
 from fedstats.wire.messages import (
     AbandonOrder,
@@ -23,6 +25,7 @@ from fedstats.wire.messages import (
     ComputeOrder,
     FetchOrder,
     LostNode,
+    PassOrder,
     ReadyOrder,
     ReceiptOrder,
     RunKeysOrder,
@@ -33,6 +36,8 @@ from fedstats.wire.messages import (
 )
 from fedstats.wire.messages import PassStatus as Status
 from node_agent import pass_orders
+from node_agent.pass_orders import this_pass
+from node_agent.pass_secrets import agreed
 from node_agent.spool import Spool
 from tests.node_agent.driver import COUNTING, SCANNED, TEST_FLOORS, Driver, driven_locally, texts
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation, node_toml
@@ -530,6 +535,14 @@ def test_the_same_people_with_the_same_roster_may_be_asked_again(driver: Driver)
 
     finished_run(driver, "run-2")
 
+    assert states_at_fi(driver, "run-2") == [PassState.OPENED]
+
+
+def states_at_fi(driver: Driver, run: str) -> list[PassState]:
+    """Where the passes of a run stand at FI."""
+    records = driver.lines["FI"].agent.node.records  # type: ignore[attr-defined]  # lines without a network have one
+    return [records.passed(pass_id).state for pass_id in records.passes_of_run(run)]
+
 
 def test_other_people_may_be_asked_with_another_roster(tmp_path: Path):
     with driven_locally(make_federation(tmp_path, FOUR)) as driver:
@@ -541,12 +554,16 @@ def test_other_people_may_be_asked_with_another_roster(tmp_path: Path):
 
         finished_run(smaller, "run-2", request=replace(plan.request, people=shas.pop()))
 
+        assert states_at_fi(driver, "run-2") == [PassState.OPENED]
+
 
 def test_validation_switches_the_lock_off(tmp_path: Path):
     with driven_locally(make_federation(tmp_path, FOUR, policy=VALIDATION_POLICY)) as driver:
         finished_run(driver, "run-1")
 
         finished_run(three_of(driver), "run-2")
+
+        assert states_at_fi(driver, "run-2") == [PassState.OPENED]
 
 
 def test_unopened_passes_are_abandoned_before_a_run_on_the_same_people_with_other_nodes(tmp_path: Path):
@@ -562,38 +579,84 @@ def test_unopened_passes_are_abandoned_before_a_run_on_the_same_people_with_othe
         assert caught.value.code == "ABANDONED"
 
 
-def test_a_pass_that_is_to_be_opened_after_another_roster_took_the_lock_is_refused(tmp_path: Path):
-    with driven_locally(make_federation(tmp_path, FOUR)) as driver:
+@contextmanager
+def two_rosters(folder: Path) -> Iterator[tuple[Driver, PassOrder, Callable[[], None]]]:
+    """A pass of four nodes whose words are computed, and what answers the same people with three of them instead."""
+    with driven_locally(make_federation(folder, FOUR)) as driver:
         smaller = three_of(driver)
         second = smaller.plan(run="run-2", privacy="masked")
         smaller.begin(second)
         _, order, keys = opened_pass(driver)
         driver.compute(order, driver.ready(order, keys))
+
+        def answer_three() -> None:
+            smaller.whole_pass(second, *smaller.order(second, BLOCK))
+
+        yield driver, order, answer_three
+
+
+def test_a_pass_that_is_to_be_opened_after_another_roster_took_the_lock_is_refused(tmp_path: Path):
+    with two_rosters(tmp_path) as (driver, order, answer_three):
         driver.fetch(order)
         completes = driver.commit(order)
-        later, blob = smaller.order(second, BLOCK)
-        smaller.whole_pass(second, later, blob)
+        answer_three()
 
-        for name in smaller.names:
+        for name in FOUR[:3]:
             with pytest.raises(ProtocolRefused) as caught:
                 driver.lines[name].call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(completes)))
             assert caught.value.code == "OTHER_ROSTER"
 
 
 def test_a_pass_is_not_even_complete_after_another_roster_took_the_lock(tmp_path: Path):
-    with driven_locally(make_federation(tmp_path, FOUR)) as driver:
-        smaller = three_of(driver)
-        second = smaller.plan(run="run-2", privacy="masked")
-        smaller.begin(second)
-        _, order, keys = opened_pass(driver)
-        driver.compute(order, driver.ready(order, keys))
-        later, blob = smaller.order(second, BLOCK)
-        smaller.whole_pass(second, later, blob)
+    with two_rosters(tmp_path) as (driver, order, answer_three):
+        answer_three()
 
         with pytest.raises(ProtocolRefused) as caught:
             driver.fetch(order)
 
         assert caught.value.code == "OTHER_ROSTER"
+
+
+def test_words_that_are_complete_lock_nobody_and_shares_do(driver: Driver):
+    """So a pass that waits for a lost node can be given up, and the same people be asked without it."""
+    _, order, keys = opened_pass(driver)
+    driver.compute(order, driver.ready(order, keys))
+    driver.fetch(order)
+    completes = driver.commit(order)
+    node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+    record = node.records.passed(order.pass_id)
+    assert node.records.lock(record.cohort, record.domain) is None
+
+    driver.unmask(order, completes)
+
+    assert node.records.lock(record.cohort, record.domain).run == order.run
+
+
+def test_what_a_node_agreed_to_follows_again_from_its_ledger_until_the_pass_is_over(driver: Driver):
+    _, order, keys = opened_pass(driver)
+    driver.ready(order, keys)
+    node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+    one = this_pass(node, order.run, order.pass_id)
+    first = agreed(node, one)
+
+    node.agreed.forget()
+    node.channels.forget()
+
+    assert agreed(node, one) is not first
+    assert agreed(node, one) == first
+    driver.lines["FI"].call("Abandon", AbandonOrder(order.run, order.pass_id, "test"))
+    assert node.records.pass_keys(order.pass_id) == ()
+
+
+def test_keys_of_a_pass_stay_in_no_ledger_once_it_is_over(driver: Driver):
+    plan = driver.plan(privacy="masked")
+    driver.begin(plan)
+    order, blob = driver.order(plan, BLOCK)
+
+    driver.whole_pass(plan, order, blob)
+
+    node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+    assert node.records.pass_keys(order.pass_id) == ()
 
 
 def amended(driver: Driver, first, run: str = "run-2"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedstats.errors import ProtocolRefused
+from fedstats.wire import arrays as arrays_on_the_wire
 from fedstats.wire.arrays import array_from_wire, array_to_wire, asks_from_bytes, asks_to_bytes
 from fedstats.wire.generated.fedstats.v1 import array_pb2
 
@@ -66,4 +67,18 @@ def test_bytes_that_do_not_fit_their_shape_are_refused(dtype: int, shape: tuple[
     with pytest.raises(ProtocolRefused) as caught:
         array_from_wire(message)
 
+    assert caught.value.code == "MALFORMED"
+
+
+def test_asks_that_would_unpack_into_far_more_than_came_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """A byte an integer comes, eight lie in memory: what all arrays take together is bounded before one is unpacked."""
+    monkeypatch.setattr(arrays_on_the_wire, "_LARGEST", 8 * 1_000)
+    ones = np.ones(400, np.int64)
+    allowed = asks_to_bytes([(ones, {"a": ones})])
+    more = asks_to_bytes([(ones, {"a": ones}), (ones, {})])
+
+    assert len(more) < 2_000
+    assert len(asks_from_bytes(allowed)) == 1
+    with pytest.raises(ProtocolRefused, match="larger than 8000 bytes") as caught:
+        asks_from_bytes(more)
     assert caught.value.code == "MALFORMED"
