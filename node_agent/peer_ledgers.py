@@ -93,11 +93,11 @@ class PeerLedgers:
     def _check_peer(self, run: str, peer: str, shown: Place, newest: Place | None) -> None:
         query = "SELECT count, hash FROM run_peer_ledgers WHERE run = ? AND node = ?"
         before = [Place(int(count), str(head)) for count, head in self.ledger.rows(query, run, peer)]
-        older = any(shown.count < place.count for place in before)
-        another = any(shown.count == place.count and shown != place for place in (*before, newest) if place)
-        if older or another:
-            why = f"it shows {shown.count} entries where {self.node} was shown {max(p.count for p in before)} before"
-            raise _stale(peer, why if older else f"its entry {shown.count} is not the one that it showed before")
+        most = max((place.count for place in before), default=0)
+        if shown.count < most:
+            raise _stale(peer, f"it shows {shown.count} entries where {self.node} was shown {most} before")
+        if any(shown.count == place.count and shown != place for place in (*before, newest) if place):
+            raise _stale(peer, f"its entry {shown.count} is not the one that it showed before")
 
     def _remember(self, peer: str, shown: Place, newest: Place | None) -> None:
         if newest is None or newest.count < shown.count:

@@ -281,8 +281,6 @@ def _unmask(one: _Pass, agreed: _Agreement) -> Masks:
 
     def completes_of_enough() -> Messages:
         there = dict(one.completes)
-        if len(there) >= enough:
-            return there
         others = [node for node in run.names if node not in there]
         return there | from_enough(others, commit_at, enough - len(there))
 

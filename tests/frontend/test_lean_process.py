@@ -56,20 +56,23 @@ def test_an_agent_loads_matrix_products_without_the_rest_of_scipy_and_all_of_it_
     assert said(script) == [False, [[3.0, 3.0], [3.0, 3.0]], 2.0]
 
 
-def test_an_agent_loads_its_compiler_only_while_no_other_thread_loads_a_kernel() -> None:
+def test_an_agent_loads_its_compiler_under_the_lock_of_threads_that_load_kernels() -> None:
     """Two at once end in 'generator already executing': an agent answers while it warms up."""
     script = (
-        "import json, threading\n"
+        "import json\n"
         "from numba.core.compiler_lock import global_compiler_lock\n"
+        "from numba.core.registry import cpu_target\n"
         "from fedstats.lean_process import load_compiler_alone\n"
-        "loading = threading.Thread(target=load_compiler_alone)\n"
-        "with global_compiler_lock:\n"
-        "    loading.start(); loading.join(1.0); waits = loading.is_alive()\n"
-        "loading.join(30)\n"
-        "print(json.dumps([waits, loading.is_alive()]))"
+        "held = []\n"
+        "for context in (cpu_target.typing_context, cpu_target.target_context):\n"
+        "    def refresh(real=context.refresh):\n"
+        "        held.append(global_compiler_lock.is_locked()); real()\n"
+        "    context.refresh = refresh\n"
+        "load_compiler_alone()\n"
+        "print(json.dumps([bool(held), all(held), global_compiler_lock.is_locked()]))"
     )
 
-    assert said(script) == [True, False]
+    assert said(script) == [True, True, False]
 
 
 def test_structlog_is_loaded_without_rich() -> None:

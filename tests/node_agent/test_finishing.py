@@ -102,6 +102,8 @@ def test_passes_under_way_end_with_their_run(driver: Driver):
     finish(driver)
 
     assert kept(driver) == {"secrets": [], "spool": [], "blobs": []}
+    assert node_of(driver).channels.get(plan.run, lambda: None) is None
+    assert node_of(driver).agreed.get(uploaded.pass_id, lambda: None) is None
     for method in (
         lambda: driver.ready(order, keys),
         lambda: driver.fetch(uploaded),

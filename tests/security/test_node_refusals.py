@@ -16,6 +16,8 @@ from fedstats.identity.keys import generate_identity
 from fedstats.identity.signing import sign
 from fedstats.ledger import verify
 from fedstats.planning.people_lists import people_bytes
+from fedstats.privacy.masking_coordinator import transcript_of
+from fedstats.privacy.messages import PASS_KEYS, PassKeys
 from fedstats.privacy.pass_state import PassState
 from fedstats.study import Study
 from fedstats.wire.messages import (
@@ -35,9 +37,10 @@ from fedstats.wire.messages import (
     UnmaskOrder,
 )
 from fedstats.wire.messages import PassStatus as Status
+from fedstats.wire.passes import pass_context
 from node_agent import pass_orders
 from node_agent.pass_orders import this_pass
-from node_agent.pass_secrets import agreed
+from node_agent.pass_secrets import agree, agreed
 from node_agent.spool import Spool
 from tests.node_agent.driver import COUNTING, SCANNED, TEST_FLOORS, Driver, driven_locally, texts
 from tests.node_agent.sites import REAL_POLICY, VALIDATION_POLICY, make_federation, node_toml
@@ -646,6 +649,29 @@ def test_what_a_node_agreed_to_follows_again_from_its_ledger_until_the_pass_is_o
     assert agreed(node, one) == first
     driver.lines["FI"].call("Abandon", AbandonOrder(order.run, order.pass_id, "test"))
     assert node.records.pass_keys(order.pass_id) == ()
+
+
+def test_keys_that_were_taken_back_with_their_transaction_leave_nothing_behind(driver: Driver):
+    """What is kept in memory is of the keys in the ledger, also where others had been shown before and were refused."""
+    plan, order, keys = opened_pass(driver)
+    said = decode(PassKeys, keys["SE"].body)
+    identity = driver.federation.site("SE").identity
+    other = sign(identity, PASS_KEYS, replace(said, nonce_commitment="0" * 64))
+    node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]  # lines without a network have one
+    one = this_pass(node, order.run, order.pass_id)
+
+    def agree_and_fail() -> None:
+        with node.ledger.transaction():
+            agree(node, one, (keys["EE"], keys["FI"], other))
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        agree_and_fail()
+
+    driver.ready(order, keys)
+
+    in_order = list(driver.run_keys.values()), list(keys.values())
+    assert agreed(node, one).transcript == transcript_of(pass_context(plan, order), *in_order)
 
 
 def test_keys_of_a_pass_stay_in_no_ledger_once_it_is_over(driver: Driver):
