@@ -41,8 +41,9 @@ class Slope:
 def points(*, quick: bool) -> list[Point]:
     """All points; equal runs of several axes are among them once an axis, and measured once."""
     base = Size(2_000, 10_000, MISSING) if quick else Size(5_000, 50_000, MISSING)
-    wide = Size(*((2_000, 4_000) if quick else (5_000, 20_000)), MISSING, traits=50)
-    # Policies allow 0.05 parameters a person: forty covariates need more people than the base has with --quick.
+    # Policies allow 0.05 parameters a person: fifty traits, as forty covariates, need more people than the base has
+    # with --quick.
+    wide = Size(5_000, 4_000 if quick else 20_000, MISSING, traits=50)
     many = replace(base, people=max(base.people, 4_000))
     spread = Size(*((4_000, 10_000) if quick else (12_000, 50_000)), MISSING)
     nodes = (3, 8, 15) if quick else NODES

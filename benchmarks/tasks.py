@@ -44,7 +44,7 @@ class Task:
     name, title
         For `--task`, and for the table; the title without its size.
     full, quick
-        People and variants.
+        People and variants; the people must be enough for what policies allow, with --quick, too.
     traits
         Traits of a scan; none for tables of counts, whose command is then `table`.
     kind
@@ -98,12 +98,12 @@ TASKS = (
         kind="kernel",
     ),
     Task(
-        *("traits", "linear, 50 traits", (10_000, 50_000), (2_000, 1_000)),
+        *("traits", "linear, 50 traits", (10_000, 50_000), (6_000, 1_000)),
         demands=(Demand(30), Demand(2)),
         traits=FIFTY,
     ),
     Task(
-        *("logistic", "logistic, balanced", (10_000, 30_000), (2_000, 4_000)),
+        *("logistic", "logistic, balanced", (10_000, 30_000), (6_000, 2_000)),
         demands=(Demand(1.5), Demand(1)),
         traits=("b1",),
     ),

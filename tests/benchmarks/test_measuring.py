@@ -6,17 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.growth import sentence, slope
+from benchmarks.growth import points, sentence, slope
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
 from benchmarks.records import Record
 from benchmarks.tables import Comparison, comparisons, task_table
-from benchmarks.tasks import Demand, Program
+from benchmarks.tasks import COVARIATES, TASKS, Demand, Program
 from benchmarks.turns import LONG_SECONDS, in_turn
 from benchmarks.written import between
 from fedstats.comparison.measure import CommandFailed, Measured, measure, median_of
+from fedstats.study import Floors
 
 BUSY = "import time\nwhile time.process_time() < 0.5: pass"
 HOLDING = "import time; held = b'x' * (200 << 20); time.sleep(0.3)"
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_scan_has_people_enough_for_the_columns_that_default_policies_allow(quick: bool) -> None:
+    """Nodes have about the same number of people; the intercept is a column, too."""
+    scans = [
+        *(
+            (task.name, task.size(0, quick=quick).people, 3, len(task.traits), COVARIATES)
+            for task in TASKS
+            if task.traits
+        ),
+        *(
+            (point.axis, point.size.people, point.nodes, point.traits, point.covariates)
+            for point in points(quick=quick)
+        ),
+    ]
+
+    allowed = Floors().parameters_per_person
+    assert not [scan for scan in scans if 1 + scan[3] + scan[4] > allowed * (scan[1] // scan[2])]
 
 
 def record(program: str, cpu: float, wall: float, *, exact: bool = True) -> Record:
