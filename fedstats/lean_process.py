@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from fedstats.compiled_texts import keep_compiled_dataclasses
+
 #: How many threads may compute; one a core where it is not set.
 THREADS_VARIABLE = "FEDSTATS_THREADS"
 
@@ -59,7 +61,8 @@ def few_arenas() -> None:
 
 
 def load_quickly() -> None:
-    """Spend no time on garbage while libraries are loaded, nor on plugins that nobody uses."""
+    """Spend no time on garbage while libraries are loaded, on plugins that nobody uses, or on compiling classes."""
+    keep_compiled_dataclasses()
     # Looking for pydantic's plugins reads the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)

@@ -112,7 +112,7 @@ def _counting(arguments: argparse.Namespace, block: PackedBlock, missing: float)
     size = arguments.people * len(block)
 
     def count() -> object:
-        return packed.genotype_counts(packed.genotype_words(block), block.swap, people)
+        return packed.genotype_counts(block, people)
 
     return [
         _speed("counts, with the copy of the block", missing, size, arguments.repeats, count),

@@ -46,9 +46,8 @@ def _sums(cohort: Cohort, *, halve_males: bool) -> AlleleSums:
     from fedstats.kernels import packed  # at the node only: it brings the compiler
 
     block = cohort.block()
-    words = packed.genotype_words(block)
-    everybody = packed.genotype_counts(words, block.swap, cohort.people)
-    males = packed.genotype_counts(words, block.swap, cohort.people & cohort.male & halve_males)
+    everybody = packed.genotype_counts(block, cohort.people)
+    males = packed.genotype_counts(block, cohort.people & cohort.male & halve_males)
     called = 2 * everybody.called - males.called
     alternative = 2 * everybody.dosage - males.dosage
     half = BOUNDED_BITS - 1

@@ -88,8 +88,7 @@ def _calls(cohort: Cohort, *masks: Bools) -> "list[CallCounts]":
     from fedstats.kernels import packed  # at the node only: it brings the compiler
 
     block = cohort.block()
-    words = packed.genotype_words(block)
-    return [packed.genotype_counts(words, block.swap, mask) for mask in masks]
+    return [packed.genotype_counts(block, mask) for mask in masks]
 
 
 def _node_marks(cohort: Cohort, calls: "CallCounts") -> dict[str, Counts]:

@@ -62,7 +62,7 @@ def residual_scan(cohort: Cohort, at: ResidualAsk) -> ResidualScan:
     words = packed.genotype_words(block)
     columns = packed.packed_columns(residuals, cohort.people)
     sums = packed.called_and_missing_sums(block, words, columns)
-    counts = packed.genotype_counts(words, block.swap, cohort.people)
+    counts = packed.genotype_counts(block, cohort.people)
     squares = np.rint(np.ldexp(np.square(np.ldexp(residuals.astype(np.float64), -BOUNDED_BITS)), BOUNDED_BITS))
     return ResidualScan(
         score=sums.called - (residuals.sum(axis=0) - sums.missing),

@@ -85,7 +85,7 @@ def hardy_strata(cohort: Cohort, at: StrataParameters) -> HardyStrata:
 
     block = cohort.block()
     people = cohort.people & ~cohort.male if at.without_males else cohort.people
-    calls = packed.genotype_counts(packed.genotype_words(block), block.swap, people)
+    calls = packed.genotype_counts(block, people)
     alleles = 2.0 * calls.called
     a, b = calls.dosage.astype(np.float64), alleles - calls.dosage
     expected = a * b / np.maximum(alleles - 1, 1)

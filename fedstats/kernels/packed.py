@@ -47,11 +47,17 @@ class CallCounts:
 
 def genotype_words(block: PackedBlock) -> Words:
     """A copy of the block in 64-bit words, 32 calls each, zero past the last byte; shape (variant, word)."""
-    packed = block.packed.view(np.ndarray)
-    packed.flags.writeable = False  # as a mapped file is, so that one compiled loop serves all
+    packed = _only_read(block.packed)
     words = _aligned_as_found((len(block), -(-packed.shape[1] // 64) * 8), np.uint64)
     loops.gather(packed, block.rows, words.view(np.uint8))
     return words
+
+
+def _only_read(packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The same bytes as a mapped file gives them, so that one compiled loop serves all."""
+    view = np.ascontiguousarray(packed).view(np.ndarray)
+    view.flags.writeable = False
+    return view
 
 
 def keep_words(people: Bools) -> Words:
@@ -62,12 +68,12 @@ def keep_words(people: Bools) -> Words:
     return np.packbits(bits.reshape(-1), bitorder="little").view(np.uint64)
 
 
-def genotype_counts(words: Words, swap: Bools, people: Bools) -> CallCounts:
-    """Called, heterozygous and homozygous alternative calls among `people`, by bit counts."""
-    counts = np.empty((len(words), 3), np.int64)
-    loops.count_calls(words, keep_words(people), int(people.sum()), counts)
+def genotype_counts(block: PackedBlock, people: Bools) -> CallCounts:
+    """Called, heterozygous and homozygous alternative calls among `people`, by bit counts, without a copy."""
+    counts = np.empty((len(block), 3), np.int64)
+    loops.count_calls(_only_read(block.packed), block.rows, keep_words(people), int(people.sum()), counts)
     called, heterozygous, first = counts.T
-    alternative = np.where(swap, called - heterozygous - first, first)
+    alternative = np.where(block.swap, called - heterozygous - first, first)
     return CallCounts(called.copy(), heterozygous.copy(), alternative)
 
 
@@ -147,7 +153,9 @@ def called_and_missing_sums(block: PackedBlock, words: Words, columns: PackedCol
         The columns with the people who are in.
     """
     counts = np.empty((len(words), 3), np.int64)
-    loops.count_calls(words, columns.keep, columns.people, counts)
+    # The copy lies in the cache already, and has no last bytes to put together.
+    every = np.arange(len(words))
+    loops.count_calls(_only_read(words.view(np.uint8)), every, columns.keep, columns.people, counts)
     lacking = np.flatnonzero(counts[:, 0] < columns.people)
     missing = _missing_sums(words, columns, lacking)
     called = _called_sums(words, columns, counts, missing)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Counts, Fixed, Indices, Reals
-from fedstats.kernels.simd import LANES, add_four_rows, add_row, lowest_bit, popcount
+from fedstats.kernels.simd import LANES, add_four_rows, add_row, lowest_bit, popcount, word_at
 
 LOW_BITS = np.uint64(0x5555555555555555)
 ONE = np.uint64(1)
@@ -37,18 +37,42 @@ def gather(packed: Bytes, rows: Indices, out: Bytes) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def count_calls(words: Words, keep: Words, people: int, counts: Counts) -> None:
-    """Called, heterozygous, and homozygous for the first allele, into `counts` of shape (variant, 3)."""
-    for variant in range(words.shape[0]):
+def _last_word(packed: Bytes, row: int, first: int) -> np.uint64:
+    """The bytes of a row from `first` on, fewer than eight."""
+    word = np.uint64(0)
+    for at in range(first, packed.shape[1]):
+        word |= np.uint64(packed[row, at]) << np.uint64(8 * (at - first))
+    return word
+
+
+@nb.njit(nogil=True, cache=True)
+def count_calls(packed: Bytes, rows: Indices, keep: Words, people: int, counts: Counts) -> None:
+    """Called, heterozygous, and homozygous for the first allele, into `counts` of shape (variant, 3).
+
+    Rows are read where they lie in the file, word by word, and past the last whole word byte by byte.
+    """
+    length = packed.shape[1]
+    whole = length // 8
+    end = min(whole, len(keep) - 1)  # of no matter where rows end with a whole word
+    first = packed.ctypes.data
+    for variant in range(len(rows)):
+        start = first + rows[variant] * length
         missing = np.uint64(0)
         heterozygous = np.uint64(0)
         other = np.uint64(0)
-        for at in range(words.shape[1]):
-            low = words[variant, at] & keep[at]
-            high = (words[variant, at] >> ONE) & keep[at]
+        for at in range(whole):
+            word = word_at(start + 8 * at)
+            low = word & keep[at]
+            high = (word >> ONE) & keep[at]
             missing += popcount(low & ~high)
             heterozygous += popcount(high & ~low)
             other += popcount(low & high)
+        word = _last_word(packed, rows[variant], 8 * whole)
+        low = word & keep[end]
+        high = (word >> ONE) & keep[end]
+        missing += popcount(low & ~high)
+        heterozygous += popcount(high & ~low)
+        other += popcount(low & high)
         counts[variant, 0] = people - np.int64(missing)
         counts[variant, 1] = np.int64(heterozygous)
         counts[variant, 2] = people - np.int64(missing + heterozygous + other)

@@ -20,7 +20,8 @@ _intrinsic: Any = extending.intrinsic
 
 #: Columns of int64 in one vector: 64 bytes, a cache line.
 LANES = 8
-_VECTOR = ir.VectorType(ir.IntType(64), LANES)
+_WORD = ir.IntType(64)
+_VECTOR = ir.VectorType(_WORD, LANES)
 
 
 def _load(builder: Any, address: Any) -> Any:
@@ -51,6 +52,16 @@ def add_row(typing_context: Any, target: Any, source: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate
+
+
+@_intrinsic
+def word_at(typing_context: Any, address: Any) -> Any:
+    """The uint64 at any address, low byte first."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], _WORD.as_pointer()), align=1, typ=_WORD)
+
+    return types.uint64(types.intp), generate
 
 
 @_intrinsic
