@@ -161,8 +161,11 @@ class Cohorts:
         """Keyed digest of who is in a cohort: the same people have the same name in every version of the data."""
         return self._kept(
             ("name", digest, model.id),
-            lambda: people_name(self.key, self.of_plan(plan), self.cohort(plan, digest, model).people),
+            lambda: people_name(self.key, self._sorted(plan), self.cohort(plan, digest, model).people),
         )
+
+    def _sorted(self, plan: Plan) -> "SortedPeople":
+        return self._kept(("sorted", plan.dataset), lambda: sorted_people(self.unbound(plan.dataset)))
 
     def check_columns(self, plan: Plan) -> None:
         """Refuse a plan that names columns which the data set lacks."""
@@ -195,13 +198,23 @@ def columns_of(model: Model) -> set[str]:
     return traits | {term.column for term in (*model.terms, *model.local_terms)}
 
 
-def people_name(key: bytes, dataset: Dataset, people: Bools) -> str:
+@dataclass(frozen=True, eq=False)
+class SortedPeople:
+    """Everybody of a data set, sorted by identifiers: who they are in its file, and their identifiers as text."""
+
+    rows: Indices
+    texts: npt.NDArray[np.object_]
+
+
+def sorted_people(dataset: Dataset) -> SortedPeople:
+    """Sort the people of a data set; once, for every run names some of them."""
+    pairs = zip(dataset.family_ids.tolist(), dataset.individual_ids.tolist(), strict=True)
+    texts = [f"{family}\t{individual}" for family, individual in pairs]
+    rows = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
+    return SortedPeople(rows, np.array(texts, np.object_)[rows])
+
+
+def people_name(key: bytes, everybody: SortedPeople, people: Bools) -> str:
     """HMAC-SHA256, in hexadecimal, of the sorted identifiers of some people."""
-    chosen = np.flatnonzero(people)
-    pairs = sorted(
-        f"{family}\t{individual}"
-        for family, individual in zip(
-            dataset.family_ids[chosen].tolist(), dataset.individual_ids[chosen].tolist(), strict=True
-        )
-    )
-    return hmac.new(key, "\n".join(pairs).encode(), hashlib.sha256).hexdigest()
+    chosen = everybody.texts[people[everybody.rows]]
+    return hmac.new(key, "\n".join(chosen.tolist()).encode(), hashlib.sha256).hexdigest()

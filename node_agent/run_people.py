@@ -48,7 +48,7 @@ class RunPeople:
 
     def keep(self, run: str, tags: Tags, part: str = ANALYSED) -> None:
         """Remember who was in a part of a run; called within a transaction of the ledger."""
-        body = b"".join(sorted(tags.tolist()))
+        body = np.sort(tags.view(f"S{TAG_BYTES}")).tobytes()
         sha256 = hashlib.sha256(body).hexdigest()
         self.ledger.write("INSERT OR IGNORE INTO people VALUES (?, ?)", sha256, body)
         self.ledger.write("INSERT OR IGNORE INTO run_people VALUES (?, ?, ?)", run, part, sha256)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: The steps whose totals admit variants and give their means.
 COUNTS, COUNTS_BY_SEX = "genotypes/counts@1", "genotypes/counts_by_sex@1"
 
+#: Stands for how many people there are where that was not asked.
+NOT_COUNTED = -1
+
 
 def _nodes(limits: Limits) -> float:
     return float(limits.nodes)
@@ -163,7 +166,7 @@ def _columns(columns: list[Counts], shape: tuple[int, int]) -> Counts:
 class VariantTotals:
     """Counts of some variants over the federation, shape (variant,) each, and what follows from them.
 
-    `male_*` are zero except on chromosome X. Dosage is the file's 0, 1, 2 of ALT everywhere; alleles are
+    `people` is NOT_COUNTED where nothing needs it. `male_*` are zero except on chromosome X. Dosage is the file's 0, 1, 2 of ALT everywhere; alleles are
     counted as they are: a male has one X, and everybody one MT.
     """
 
@@ -195,7 +198,9 @@ class VariantTotals:
 
     @property
     def missing(self) -> Counts:
-        """People without a call."""
+        """People without a call; only where people were counted."""
+        if self.people == NOT_COUNTED:
+            raise ValueError("people without a call are asked for where nobody counted the people")
         return self.people - self.called
 
     @property

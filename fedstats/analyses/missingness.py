@@ -15,7 +15,7 @@ from fedstats.study import Chunk, Model, Study
 @analysis("missing", steps=("columns/moments",))
 def missingness(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "vmiss": MISSING_CT, OBS_CT (people) and F_MISS of each variant."""
-    yield from counted_tables(federation, study, chunks, _tables)
+    yield from counted_tables(federation, study, chunks, _tables, with_people=True)
 
 
 def _tables(

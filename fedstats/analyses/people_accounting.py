@@ -74,9 +74,15 @@ def count_people(federation: Federation, model: Model) -> PeopleCounts:
     Raises
     ------
     UsageError
-        A trait has values that its coding does not know, or one value among the people of this run.
+        There is nobody, or a trait has values that its coding does not know, or one value among the people of this run.
     """
     counts = federation.sum(people_accounting, model, Nothing())
+    if not counts.everyone[0]:
+        raise UsageError(
+            "nobody at any node is among the people of this run",
+            code="NO_PEOPLE",
+            hint="Check the lists of --keep and --remove.",
+        )
     for index, trait in enumerate(model.traits):
         _confirm(trait, {name: int(getattr(counts, name)[index]) for name in VALUE_CLASSES})
     return counts

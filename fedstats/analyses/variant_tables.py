@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from fedstats.analyses.association_rows import WITHHELD
-from fedstats.analyses.genotype_counts import VariantTotals, above_floors, count_variants
+from fedstats.analyses.genotype_counts import NOT_COUNTED, VariantTotals, above_floors, count_variants
 from fedstats.analyses.moments import describe
 from fedstats.analyses.statuses import status
 from fedstats.analyses.variant_filters import filter_variants
@@ -18,9 +18,15 @@ Columns = Mapping[str, np.ndarray]
 Tables = Callable[[Federation, Study, Model, VariantTotals], Mapping[str, Columns]]
 
 
-def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables) -> Iterator[Rows]:
-    """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status."""
-    people = _people(federation, study)
+def counted_tables(
+    federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables, *, with_people: bool = False
+) -> Iterator[Rows]:
+    """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status.
+
+    How many people there are is asked where the tables need it (`with_people`) or a filter does: it takes a pass.
+    """
+    asked = with_people or study.filters.geno is not None
+    people = _people(federation, study) if asked else dict.fromkeys((m.id for m in study.models), NOT_COUNTED)
 
     def rows(handle: Federation, chunk: Chunk) -> Rows:
         found: dict[str, Columns] = {}

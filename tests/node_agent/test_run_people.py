@@ -1,5 +1,7 @@
 """People of earlier runs are found again in other versions of the data, and named nowhere."""
 
+import hashlib
+import hmac
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from fedstats.dataset import Dataset
 from fedstats.documents import digest
 from fedstats.errors import ProtocolRefused, UsageError
 from fedstats.ledger import open_ledger
-from node_agent.cohorts import _NoGenotypes
+from node_agent.cohorts import _NoGenotypes, people_name, sorted_people
 from node_agent.records import TABLES as RECORD_TABLES
 from node_agent.run_people import TABLES, RunPeople, person_tags
 from tests.node_agent.driver import Driver, driven_locally
@@ -78,3 +80,25 @@ def test_the_people_of_an_earlier_run_with_another_roster_are_refused(tmp_path: 
 
 def _as(plan):
     return type(plan.request)("freq", people_as=digest(plan))
+
+
+def test_a_cohort_is_named_by_the_sorted_identifiers_of_its_people_whatever_their_order():
+    rng = np.random.default_rng(1)
+    names = [f"{number:x}{chr(97 + number % 26)}" for number in rng.permutation(500)]
+    people = rng.random(500) < 0.4
+    chosen = sorted(f"{name}\t{name}" for name, used in zip(names, people, strict=True) if used)
+    expected = hmac.new(KEY, "\n".join(chosen).encode(), hashlib.sha256).hexdigest()
+    other = rng.permutation(500)
+
+    assert people_name(KEY, sorted_people(dataset(names)), people) == expected
+    assert people_name(KEY, sorted_people(dataset([names[i] for i in other])), people[other]) == expected
+
+
+def test_tags_are_kept_in_order_with_every_byte(people: RunPeople):
+    """Bytes of zero within a tag and at its end are bytes like any other."""
+    tags = np.frombuffer(b"".join([b"b" + bytes(15), bytes(16), b"\0a" * 8, b"\xff" * 16]), np.dtype((np.void, 16)))
+
+    people.keep("r1", tags)
+
+    ((body,),) = people.ledger.rows("SELECT tags FROM people")
+    assert body == b"".join(sorted(tags.tolist()))
