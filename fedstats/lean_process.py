@@ -68,17 +68,36 @@ def load_quickly() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 
-def give_back_memory() -> None:
+def give_back_memory(*, above: int = 0) -> None:
     """Return to the system what was freed: allocators keep it, for a second use that may never come.
 
-    Reading a table of a million variants takes three times what is kept of it.
+    Reading a table of a million variants takes three times what is kept of it. Up to `above` bytes may stay free: the
+    system takes longer to give a page again than most pages are worked on.
     """
+    if _free_bytes() <= above:
+        return
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:
         arrow.default_memory_pool().release_unused()
     trim = _trim()
     if trim is not None:
         trim(0)
+
+
+def _free_bytes() -> int:
+    """Bytes that the C library's allocator holds and nobody uses; more than any limit where it does not say."""
+    import ctypes
+
+    class Allocated(ctypes.Structure):
+        """`struct mallinfo2` of the GNU C library."""
+
+        _fields_ = tuple((f"size{number}", ctypes.c_size_t) for number in range(10))
+
+    told = getattr(_c_library(), "mallinfo2", None)
+    if told is None:
+        return sys.maxsize
+    told.restype = Allocated
+    return int(told().size8)  # fordblks, the ninth of ten
 
 
 def _trim() -> Callable[[int], int] | None:

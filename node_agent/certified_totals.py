@@ -117,11 +117,8 @@ class OfModel:
         found = self.totals.find(self.run, self.model, step, int(variants[0]), int(variants[-1]))
         # Variants increase within a pass, and most chunks are counted in one.
         known, order = _in_order([read.variants for read in found])
-        at = np.searchsorted(known, variants, sorter=order)
-        if (at == len(known)).any():
-            raise uncertified(step)
-        rows = at if order is None else order[at]
-        if (known[rows] != variants).any():
+        rows = _places(known, variants, order)
+        if rows is None:
             raise uncertified(step)
         parts = [read.totals[0] for read in found]
         kind = type(parts[0])
@@ -138,6 +135,19 @@ def _in_order(parts: Sequence[Indices]) -> tuple[Indices, Indices | None]:
         return parts[0], None
     known = _joined(parts) if parts else np.zeros(0, np.int64)
     return known, np.argsort(known, kind="stable")
+
+
+def _places(known: Indices, variants: Indices, order: Indices | None) -> slice | Indices | None:
+    """Where variants are among the known ones, a slice where they follow one another there; None where one is not."""
+    if order is None:
+        first = int(np.searchsorted(known, variants[0]))
+        if np.array_equal(known[first : first + len(variants)], variants):
+            return slice(first, first + len(variants))
+    at = np.searchsorted(known, variants, sorter=order)
+    if (at == len(known)).any():
+        return None
+    rows = at if order is None else order[at]
+    return rows if (known[rows] == variants).all() else None
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,7 @@ and its entry in the chain are durable together.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from fedstats.documents import decode, encode
 from fedstats.identity.signing import Signed
@@ -37,8 +38,8 @@ CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
 
-#: Plans that are kept read, for every order of a pass needs its own; a plan never changes.
-_PLANS_KEPT = 32
+#: Plans that are kept read, for every order of a pass needs its own, and orders of passes; neither ever changes.
+_PLANS_KEPT, _ORDERS_KEPT = 32, 64
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ class Records:
         query = f"SELECT body, state, cohort, domain, words, accepted, closed FROM passes WHERE {where}"  # noqa: S608
         return [
             PassRecord(
-                order=decode(PassOrder, body),
+                order=_order_of(body),
                 state=PassState(str(state)),
                 cohort=str(cohort),
                 domain=str(domain),
@@ -278,6 +279,12 @@ class Records:
     def has_blob(self, sha256: str) -> bool:
         """Whether a blob is on disk."""
         return bool(self.ledger.rows("SELECT 1 FROM blobs WHERE sha256 = ?", sha256))
+
+
+@lru_cache(_ORDERS_KEPT)
+def _order_of(body: bytes) -> PassOrder:
+    """The order of a pass as it is kept: each is needed in every step of its pass."""
+    return decode(PassOrder, body)
 
 
 def _place(order: PassOrder) -> str:

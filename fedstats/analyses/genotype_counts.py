@@ -166,8 +166,8 @@ def _columns(columns: list[Counts], shape: tuple[int, int]) -> Counts:
 class VariantTotals:
     """Counts of some variants over the federation, shape (variant,) each, and what follows from them.
 
-    `people` is NOT_COUNTED where nothing needs it. `male_*` are zero except on chromosome X. Dosage is the file's 0, 1, 2 of ALT everywhere; alleles are
-    counted as they are: a male has one X, and everybody one MT.
+    `people` is NOT_COUNTED where nothing needs it. `male_*` are zero except on chromosome X. Dosage is the file's
+    0, 1, 2 of ALT everywhere; alleles are counted as they are: a male has one X, and everybody one MT.
     """
 
     kind: VariantKind

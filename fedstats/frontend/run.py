@@ -22,6 +22,9 @@ from fedstats.lean_process import give_back_memory
 from fedstats.rows import Note
 from fedstats.study import chunks
 
+#: What was freed after a chunk and may stay for the next, in bytes.
+_MAY_STAY_FREE = 64 << 20
+
 
 def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[str, Result]:
     """Do what a job asks; results by trait, or by table for the other analyses.
@@ -35,7 +38,7 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
     started = time.monotonic()
     with Reporter(backend, job, events) as reporter:
         preparation = prepare(backend, job)
-        give_back_memory()
+        give_back_memory(above=_MAY_STAY_FREE)
         reporter.planned(preparation)
         if job.plan_only:
             reporter.proposed(preparation)
@@ -112,7 +115,7 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             reporter.note(found)
         else:
             sinks.append(found.tables)
-            give_back_memory()
+            give_back_memory(above=_MAY_STAY_FREE)
             outcome.filtered.setdefault(study.analysis, Counter()).update(found.filtered)
             progress.advance()
     progress.finish()

@@ -102,3 +102,22 @@ def test_threads_share_two_arenas(tmp_path: Path) -> None:
 
     assert said(script, "few", str(tmp_path / "few.xml")) <= 2
     assert said(script, "many", str(tmp_path / "many.xml")) > 2
+
+
+def test_memory_is_given_back_once_more_than_may_stay_is_free() -> None:
+    """Small blocks that lie between others: the allocator cannot give them back by itself."""
+    script = (
+        "import json; from fedstats.lean_process import give_back_memory\n"
+        "def resident():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * 4096 >> 20\n"
+        "held = [bytes(3000) for _ in range(40_000)]\n"
+        "kept = held[::20]\n"
+        "before = resident(); del held; freed = resident()\n"
+        "give_back_memory(above=200 << 20); left = resident()\n"
+        "give_back_memory(above=20 << 20); after = resident()\n"
+        "print(json.dumps([before - freed, before - left, before - after]))"
+    )
+
+    at_once, not_yet, given_back = said(script)
+    assert max(at_once, not_yet) < 40
+    assert given_back > 60
