@@ -1,6 +1,9 @@
 """The arrays that a local step may see: one set of people, their design, their traits, perhaps genotypes."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from fedstats.arrays import Bools, Indices, Reals
 from fedstats.genotypes import PackedBlock
@@ -9,6 +12,23 @@ from fedstats.genotypes import PackedBlock
 #: read as it is coded, has a value.
 VALUE_CLASSES = {"missing": 0, "minus_nine": 1, "zero": 2, "one": 3, "two": 4, "other": 5}
 VALUE_KNOWN = 8
+
+
+@dataclass(frozen=True)
+class Minority:
+    """Of a column: how many people have another value than the most frequent one, and how many values there are."""
+
+    people: int
+    values: int
+
+
+@dataclass(frozen=True)
+class Minorities:
+    """The minorities of the columns of a cohort; `local` are those of the local terms, the site's intercept apart."""
+
+    traits: tuple[Minority, ...]
+    covariates: tuple[Minority, ...]
+    local: tuple[Minority, ...]
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,12 @@ class Cohort:
         """File positions of the people who are in."""
         return self.people.nonzero()[0]
 
+    @cached_property
+    def minorities(self) -> Minorities:
+        """How few people tell the values of each column apart; counted once, for floors are looked at every block."""
+        of = [_minorities(values[self.people]) for values in (self.traits, self.covariates, self.site[:, 1:])]
+        return Minorities(*of)
+
     def block(self) -> PackedBlock:
         """The genotype block; an error where the step was registered without genotypes."""
         if self.genotypes is None:
@@ -70,6 +96,16 @@ class Cohort:
             site=_cleared(self.site, zero),
             male=self.male & kept,
         )
+
+
+def minority(values: Reals) -> Minority:
+    """The minority of one column, shape (person,)."""
+    _, counts = np.unique(values, return_counts=True)
+    return Minority(int(counts.sum() - counts.max(initial=0)), len(counts))
+
+
+def _minorities(values: Reals) -> tuple[Minority, ...]:
+    return tuple(minority(column) for column in values.T)
 
 
 def _cleared(values: Reals, rows: Bools) -> Reals:

@@ -14,7 +14,7 @@ from fedstats.additive import Additive
 from fedstats.certified import Follows
 from fedstats.cohort import Cohort
 from fedstats.errors import ProtocolRefused
-from fedstats.study import Block, Floors, Model, Study
+from fedstats.study import KINDS, Block, Floors, Model, Study, VariantKind
 
 S = TypeVar("S", bound=Additive)
 Q = TypeVar("Q")
@@ -66,6 +66,8 @@ class Step(Generic[Q, S]):
         Names of steps whose totals decide the parameters, and what refuses parameters that do not follow from them.
     asked
         Whether a study whose analysis may ask for the step does so.
+    kinds
+        Kinds of variants of the models that it may be asked of.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Step(Generic[Q, S]):
     rests_on: tuple[str, ...] = ()
     follows: Follows | None = None
     asked: Asked = _always
+    kinds: tuple[VariantKind, ...] = KINDS
 
     def __call__(self, cohort: Cohort, parameters: Q) -> S:
         return self.function(cohort, parameters)
@@ -106,6 +109,7 @@ def local_step(
     rests_on: tuple[str, ...] = (),
     follows: Follows | None = None,
     asked: Asked = _always,
+    kinds: tuple[VariantKind, ...] = KINDS,
 ) -> Callable[[Callable[[Cohort, Q], S]], Step[Q, S]]:
     """Register a function of (cohort, parameters) as a step that nodes know by `name`.
 
@@ -118,10 +122,10 @@ def local_step(
         if bool(rests_on) != (follows is not None):
             raise ValueError(f"{name!r} must say both on which totals it rests and how its parameters follow")
         hints = get_type_hints(function)
-        kinds = [hint for key, hint in hints.items() if key != "return"]
+        classes = [hint for key, hint in hints.items() if key != "return"]
         dims = {dim for declared in hints["return"].schema().values() for dim in declared.dims}
         genotypes = "variant" in dims
-        step = Step(name, function, kinds[1], hints["return"], admissible, genotypes, rests_on, follows, asked)
+        step = Step(name, function, classes[1], hints["return"], admissible, genotypes, rests_on, follows, asked, kinds)
         STEPS[name] = step
         return step
 

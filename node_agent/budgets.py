@@ -53,10 +53,10 @@ class Spending:
 
 
 def columns_of(model: Model) -> frozenset[str]:
-    """Names of the columns that a model has multiplied into genotypes."""
+    """The columns that a model has multiplied into genotypes, by what they are made of: their names are anybody's."""
     if model.accounting:
         return frozenset()
-    terms = {f"covariate {term.name}" for term in (*model.terms, *model.local_terms)}
+    terms = {f"covariate {term.column} {term.level}" for term in (*model.terms, *model.local_terms)}
     traits = {f"trait {trait.name} {trait.coding} {trait.missing_code}" for trait in model.traits}
     return frozenset({INTERCEPT, *terms, *traits})
 

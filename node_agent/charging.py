@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from fedstats.arrays import Indices
+from fedstats.documents import digest
+from fedstats.identity.signing import framed
 from fedstats.study import Model
 from fedstats.wire.messages import PassOrder, Plan
 from node_agent.budget_records import Account, union
@@ -86,7 +89,7 @@ def spending_on_columns(
 
 def charge_pass(node: Node, plan: Plan, order: PassOrder, read: ReadAsks, cohort: str) -> None:
     """Charge the numbers that a pass gives of each of its variants; within the transaction in which it is opened."""
-    asked = _name_of_sum(cohort, order, read.model)
+    asked = _name_of_sum(cohort, plan, order, read.model)
     account, number = account_of(plan), _numbers_of(read)
     if node.policy.validation or not number or node.budgets.is_paid(account, asked):
         return
@@ -133,10 +136,13 @@ def _numbers_of(read: ReadAsks) -> int:
     return max(numbers_of(read.step, read.model, parameters) for parameters in read.parameters)
 
 
-def _name_of_sum(cohort: str, order: PassOrder, model: Model) -> str:
-    """What makes a sum the same equations again: people, columns, step, and all that the step was given."""
-    columns = "|".join(sorted(columns_of(model)))
-    return hashlib.sha256(f"{cohort}|{columns}|{order.step}|{order.asks}".encode()).hexdigest()
+def _name_of_sum(cohort: str, plan: Plan, order: PassOrder, model: Model) -> str:
+    """What makes a sum the same equations again: people, columns in order, variants, step, and all that it was given.
+
+    The asks number the variants of a panel, so the panel says which they are.
+    """
+    fields = (cohort, digest(replace(model, id="")), plan.dataset, plan.panel, order.step, order.asks)
+    return hashlib.sha256(framed(*(field.encode() for field in fields))).hexdigest()
 
 
 def _file_rows(node: Node, plan: Plan, read: ReadAsks) -> Indices:

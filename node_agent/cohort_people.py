@@ -18,6 +18,7 @@ from node_agent.run_people import TAG_BYTES, Tags
 TABLES = """
 CREATE TABLE IF NOT EXISTS person_numbers (first INTEGER PRIMARY KEY, tags BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS cohort_people (cohort TEXT PRIMARY KEY, people INTEGER NOT NULL, bits BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS people_out (cohort TEXT NOT NULL, domain TEXT NOT NULL, PRIMARY KEY (cohort, domain));
 """
 
 Bits = npt.NDArray[np.uint8]
@@ -35,9 +36,10 @@ class CohortPeople:
     def numbers(self, tags: Tags) -> Indices:
         """The number of each person, shape (person,); whoever was never seen gets the next ones, durably.
 
-        Called outside of transactions: numbers that were given must not be taken back.
+        Called outside of transactions: numbers that were given must not be taken back. The ledger is taken first, as
+        whoever asks from within a transaction has it already.
         """
-        with self._lock:
+        with self.ledger.transaction(), self._lock:
             self._read()
             listed = tags.tolist()
             strangers = [tag for tag in dict.fromkeys(listed) if tag not in self._numbers]
@@ -65,10 +67,15 @@ class CohortPeople:
         found = self.ledger.rows("SELECT bits FROM cohort_people WHERE cohort = ?", cohort)
         return np.frombuffer(found[0][0], np.uint8) if found else None
 
+    def let_out(self, cohort: str, domain: str) -> None:
+        """Words about a cohort may leave from here on; that is never forgotten, whatever becomes of their pass."""
+        self.ledger.write("INSERT OR IGNORE INTO people_out VALUES (?, ?)", cohort, domain)
+
     def answered(self, domain: str, least: int, most: int) -> Iterator[Bits]:
-        """Cohorts of some sizes that were answered in a domain of the lock."""
+        """Cohorts of some sizes that were answered in a domain of the lock, or of which words may have left."""
         found = self.ledger.rows(
-            "SELECT bits FROM cohort_people JOIN locks USING (cohort) WHERE domain = ? AND people BETWEEN ? AND ?",
+            "SELECT bits FROM cohort_people WHERE people BETWEEN ?2 AND ?3 AND cohort IN"
+            " (SELECT cohort FROM locks WHERE domain = ?1 UNION SELECT cohort FROM people_out WHERE domain = ?1)",
             *(domain, least, most),
         )
         return (np.frombuffer(bits, np.uint8) for (bits,) in found)

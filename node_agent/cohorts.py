@@ -2,10 +2,9 @@
 
 import hashlib
 import hmac
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from fedstats.wire.messages import Plan
 from node_agent.blob_folder import BlobFolder
 from node_agent.cohort_people import Bits, CohortPeople, bitmap
 from node_agent.datasets.load import LoadedDataset, RegisteredDataset
+from node_agent.last_used import LastUsed
 from node_agent.run_people import ANALYSED, COUNTED, RunPeople, Tags, person_tags
 
 V = TypeVar("V")
@@ -75,8 +75,7 @@ class Cohorts:
     key: bytes = field(repr=False)
     earlier: RunPeople
     members: CohortPeople
-    _cache: dict[tuple[str, ...], object] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _cache: LastUsed[tuple[str, ...], Any] = field(default_factory=lambda: LastUsed(_KEPT), repr=False)
 
     def dataset(self, name: str) -> RegisteredDataset:
         """A data set by its id."""
@@ -182,14 +181,9 @@ class Cohorts:
             raise ProtocolRefused(f"{lacking} variants of the run are not in the data set", code="NO_VARIANT")
 
     def _kept(self, key: tuple[str, ...], make: Callable[[], V]) -> V:
-        with self._lock:
-            found = self._cache.pop(key, None)
-            if found is None:
-                found = make()
-            while len(self._cache) >= _KEPT:
-                self._cache.pop(next(iter(self._cache)))
-            self._cache[key] = found  # last, so that what was not used for longest goes first
-            return found  # type: ignore[return-value]  # a key is made by one caller, of one type
+        # Nothing is held meanwhile: makers read blobs and people, for which the ledger is asked.
+        found: V = self._cache.get(key, make)  # a key is made by one caller, of one type
+        return found
 
 
 def columns_of(model: Model) -> set[str]:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedstats.additive import Additive, Field
-from fedstats.arrays import Reals
 from fedstats.cohort import Cohort
 from fedstats.errors import DisclosureRefused
+from fedstats.planning.column_floors import too_few, too_few_of_a_sex
 from fedstats.study import Floors, Model
+
+#: Who is too few, by rule.
+_WHO = {"min_arm": "cases or controls", "min_level": "people of a level or value"}
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,9 @@ def review(release: Additive, cohort: Cohort, model: Model, floors: Floors, ask:
         return
     if model.traits:
         _parameters(cohort.size, model, floors)
-    for index, trait in enumerate(model.traits):
-        if trait.kind == "binary":
-            arm = _smaller_arm(cohort, cohort.traits[:, index])
-            _at_least(arm, floors.min_arm, "min_arm", f"cases or controls of {trait.name!r}")
-    for index, term in enumerate(model.terms):
-        if term.indicator:
-            level = _smaller_arm(cohort, cohort.covariates[:, index])
-            # A level that nobody here has tells nothing of anybody.
-            if level:
-                _at_least(level, floors.min_level, "min_level", f"people of the level {term.name!r}")
+    by_sex = any(name.startswith("male_") for name in release.schema()) and model.kind == "x"
+    for reason in (*too_few(cohort, model, floors), *(too_few_of_a_sex(cohort, model, floors) if by_sex else ())):
+        raise _below(int(reason.limit), reason.rule, f"{_WHO[reason.rule]} of {reason.subject!r}")
 
 
 def _tells_of_few(declared: Field) -> bool:
@@ -82,11 +78,6 @@ def _carriers(parameters: object, floors: Floors) -> None:
         _at_least(int(counts.min(initial=floor)), floor, rule, what)
 
 
-def _smaller_arm(cohort: Cohort, values: Reals) -> int:
-    ones = int(np.count_nonzero(values[cohort.people]))
-    return min(ones, cohort.size - ones)
-
-
 def _parameters(people: int, model: Model, floors: Floors) -> None:
     if len(model.terms) + len(model.local_terms) + 1 > floors.parameters_per_person * people:
         raise DisclosureRefused(
@@ -98,6 +89,10 @@ def _parameters(people: int, model: Model, floors: Floors) -> None:
 
 def _at_least(found: int, floor: int, rule: str, what: str) -> None:
     if found < floor:
-        raise DisclosureRefused(
-            f"policy rule {rule}: {what} are fewer than {floor}; nothing was sent.", code=f"FLOOR_{rule.upper()}"
-        )
+        raise _below(floor, rule, what)
+
+
+def _below(floor: int, rule: str, what: str) -> DisclosureRefused:
+    return DisclosureRefused(
+        f"policy rule {rule}: {what} are fewer than {floor}; nothing was sent.", code=f"FLOOR_{rule.upper()}"
+    )

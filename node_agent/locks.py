@@ -56,9 +56,11 @@ def check_lock(node: Node, plan: Plan, cohort: str, domain: str) -> None:
 
 
 def _check_distance(node: Node, cohort: str, domain: str) -> None:
-    """Refuse people who were never answered, and are too close to some who were."""
+    """Refuse people who were never answered, and are too close to some who were, or with whom no run began."""
     bits = node.cohorts.members.of(cohort)
-    if bits is not None and near_earlier(node, bits, domain):
+    if bits is None:
+        raise other_people()
+    if near_earlier(node, bits, domain):
         raise too_close(node, "people who were answered before")
 
 
@@ -80,6 +82,15 @@ def check_pairs(node: Node, plan: Plan, plan_digest: str) -> None:
     for one, other in combinations(bits, 2):
         if 0 < difference(one, other) < node.policy.min_level:
             raise too_close(node, "those of another model of the same plan")
+
+
+def other_people() -> ProtocolRefused:
+    """The refusal of people whom nobody compared with those who were answered."""
+    return ProtocolRefused(
+        "the people of a model are not those with whom its run began; nothing was sent.",
+        code="OTHER_PEOPLE",
+        hint="The data of the node changed, or its people were never compared with others. Begin a new run.",
+    )
 
 
 def too_close(node: Node, others: str) -> DisclosureRefused:

@@ -15,6 +15,7 @@ from fedstats.study import KINDS, Model
 from fedstats.wire.arrays import asks_from_bytes
 from fedstats.wire.messages import PassOrder, Plan, pass_id
 from fedstats.wire.passes import ask_widths, ask_words, encrypted_bytes, layout_digest, upload_bytes
+from node_agent.locks import other_people
 from node_agent.node import Node
 from node_agent.permitted import domain_of, model_of, permitted_step
 from node_agent.records import PassRecord
@@ -113,7 +114,15 @@ def check_order(node: Node, order: PassOrder) -> Asked:
     _check_variants(node, plan, read)
     _check_layout(node, plan, order, read)
     check_follows(node.certified, plan, read.step, read.model, zip(read.variants, read.parameters, strict=True))
-    return Asked(plan, node.cohorts.name_of(plan, order.plan, read.model), domain_of(read.model), read)
+    return Asked(plan, _cohort(node, plan, order, read.model), domain_of(read.model), read)
+
+
+def _cohort(node: Node, plan: Plan, order: PassOrder, model: Model) -> str:
+    """The people of a model, who must be those with whom the run began: those were compared with all others."""
+    cohort = node.cohorts.name_of(plan, order.plan, model)
+    if cohort != node.records.cohort_of_run(plan.run, model.id):
+        raise other_people()
+    return cohort
 
 
 def read_asks(node: Node, plan: Plan, order: PassOrder) -> ReadAsks:

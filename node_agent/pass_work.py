@@ -19,7 +19,7 @@ from fedstats.wire.passes import CHECK_WORDS, members, pass_context, plain_trans
 from node_agent.answers import opened
 from node_agent.completing import complete
 from node_agent.egress import Job, not_noised, release
-from node_agent.locks import check_lock
+from node_agent.locks import check_lock, other_people
 from node_agent.node import Node
 from node_agent.noising import is_noised, noising
 from node_agent.own_words import OwnWords
@@ -134,6 +134,8 @@ def _authorise(node: Node, one: ThisPass) -> None:
     permitted_step(one.order.step, one.plan.study, model)
     check_lock(node, one.plan, one.record.cohort, one.record.domain)
     check_same_data(node, one)
+    if node.cohorts.name_of(one.plan, one.order.plan, model) != one.record.cohort:
+        raise other_people()
 
 
 def check_same_data(node: Node, one: ThisPass) -> None:

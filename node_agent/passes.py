@@ -117,6 +117,9 @@ def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes | Sign
         else:
             advance(one.record.state, PassEvent.UPLOAD)
             check_all_ready(agreed(node, one), signatures)
+            # Others can open the pass without this node's shares: that people are too close to these is seen here only.
+            check_lock(node, one.plan, one.record.cohort, one.record.domain)
+            node.cohorts.members.let_out(one.record.cohort, one.record.domain)
         node.records.accept(order.pass_id, signatures)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 

@@ -20,7 +20,7 @@ def permitted_step(name: str, study: Study, model: Model) -> Step[Any, Any]:
         raise ProtocolRefused(f"this node has no step {name!r}; nothing was sent.", code="UNKNOWN_STEP")
     accounting = name.startswith("people/")
     belongs = may_ask(study.analysis, name)
-    if not belongs or accounting != model.accounting:
+    if not belongs or accounting != model.accounting or model.kind not in STEPS[name].kinds:
         raise ProtocolRefused(
             f"the step {name!r} does not belong to {study.analysis!r} on model {model.id!r}; nothing was sent.",
             code="STEP_NOT_ALLOWED",

@@ -18,6 +18,8 @@ from fedstats.wire.messages import PassOrder, Plan
 TABLES = """
 CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, plan TEXT NOT NULL, keys TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE IF NOT EXISTS run_cohorts (
+  run TEXT NOT NULL, model TEXT NOT NULL, cohort TEXT NOT NULL, PRIMARY KEY (run, model));
 CREATE TABLE IF NOT EXISTS passes (
   pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, place TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
   cohort TEXT NOT NULL, domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '',
@@ -130,6 +132,15 @@ class Records:
     def begin_run(self, run: str, plan: str) -> None:
         """Fix the plan of a run."""
         self.ledger.write("INSERT INTO runs (run, plan) VALUES (?, ?)", run, plan)
+
+    def keep_cohort(self, run: str, model: str, cohort: str) -> None:
+        """Fix who the people of a model of a run are."""
+        self.ledger.write("INSERT INTO run_cohorts VALUES (?, ?, ?)", run, model, cohort)
+
+    def cohort_of_run(self, run: str, model: str) -> str | None:
+        """The people of a model when its run began."""
+        found = self.ledger.rows("SELECT cohort FROM run_cohorts WHERE run = ? AND model = ?", run, model)
+        return str(found[0][0]) if found else None
 
     def plan_of_run(self, run: str) -> tuple[str, Plan] | None:
         """Digest and plan of a run that has begun."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from fedstats.errors import DisclosureRefused, ProtocolRefused
+from fedstats.identity.checks import is_hex
 from fedstats.identity.signing import Signed, open_signed
 from fedstats.planning.distance import TOO_CLOSE_TO_EARLIER
 from fedstats.planning.serve import serve
@@ -41,6 +42,7 @@ def propose(node: Node, signed: Signed) -> Signed:
     serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
+        check_people_list(node, plan)  # again: others may have been charged since
         charge_people_list(node, plan)
         node.records.keep_plan(plan_digest, plan)
         return serving
@@ -81,6 +83,7 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
         )
     if set(plan.nodes) != set(plan.study.nodes) or len(set(plan.study.nodes)) != len(plan.study.nodes):
         raise ProtocolRefused("the nodes of plan and study are not the same.", code="WRONG_ROSTER")
+    _check_names(plan)
     authorise(node.policy, plan, coordinator, node.budgets.runs_begun(account_of(plan), plan.run))
     if plan.privacy == "paillier":
         node.encryption.check()
@@ -90,6 +93,15 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
         _check_amendment(node, plan)
     _check_data(node, plan)
     check_budget(node, plan)
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse names that could be taken for others: two models of one id, a run that is called as plans are."""
+    ids = [model.id for model in (*plan.study.models, *plan.study.beside)]
+    if len(set(ids)) != len(ids):
+        raise ProtocolRefused("two models of the plan have the same id; nothing was sent.", code="MALFORMED")
+    if is_hex(plan.run, 32):
+        raise ProtocolRefused("the run has a name that digests of plans have; nothing was sent.", code="MALFORMED")
 
 
 def _check_data(node: Node, plan: Plan) -> None:
@@ -164,6 +176,8 @@ def begin(node: Node, signed: Signed) -> Signed:
         charge_run(node, plan, order.plan)
         begin_spending(node, plan)
         node.records.begin_run(plan.run, order.plan)
+        for model in plan.study.models:
+            node.records.keep_cohort(plan.run, model.id, node.cohorts.name_of(plan, order.plan, model))
         node.runs.touch(plan.run, datetime.now(UTC))
         node.peers.run_begins(plan.run)
         if plan.lost:

@@ -36,7 +36,7 @@ def allele_sums(cohort: Cohort, at: Nothing) -> AlleleSums:  # noqa: ARG001  # e
     return _sums(cohort, halve_males=False)
 
 
-@local_step("noised_freq/alleles_by_sex@1")
+@local_step("noised_freq/alleles_by_sex@1", kinds=("x",))
 def allele_sums_by_sex(cohort: Cohort, at: Nothing) -> AlleleSums:  # noqa: ARG001  # every step takes parameters
     """Sums of a block of chromosome X."""
     return _sums(cohort, halve_males=True)

@@ -72,7 +72,7 @@ def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG
     )
 
 
-@local_step(COUNTS_BY_SEX)
+@local_step(COUNTS_BY_SEX, kinds=("x",))
 def count_genotypes_by_sex(cohort: Cohort, at: Nothing) -> CountsBySex:  # noqa: ARG001  # every step takes parameters
     """Genotype counts of a block on chromosome X."""
     calls, males = _calls(cohort, cohort.people, cohort.people & cohort.male)
@@ -104,8 +104,9 @@ def _node_marks(cohort: Cohort, calls: "CallCounts") -> dict[str, Counts]:
 
 @dataclass(frozen=True)
 class ArmParameters:
-    """Which traits are binary, and the federation's counts that admit the variants."""
+    """Which traits are binary, whether men are counted apart, and the federation's counts that admit the variants."""
 
+    by_sex: bool
     binary: Annotated[Indices, Along("binary_trait")]
     minor_count: Annotated[Counts, Along("variant")]
     carrier_nodes: Annotated[Counts, Along("variant")]
@@ -128,14 +129,14 @@ def _admissible_arms(at: ArmParameters, floors: Floors) -> None:
 
 def _arms_follow(at: ArmParameters, model: Model, block: Block | None, certified: Certified) -> None:
     known = [index for index, trait in enumerate(model.traits) if trait.kind == "binary"]
-    if not np.isin(at.binary, known).all():
+    if not np.isin(at.binary, known).all() or at.by_sex != (model.kind == "x"):
         raise not_the_total("the traits whose cases are counted")
     counts_follow(at, model, block, certified)
 
 
 @dataclass(frozen=True)
 class ArmCounts(Additive):
-    """Called genotypes and alleles among the cases of each binary trait; alleles of X apart for males."""
+    """Called genotypes and alleles among the cases of each binary trait; of males apart on X, zero elsewhere."""
 
     called: Annotated[Counts, Count("variant", "binary_trait")]
     dosage: Annotated[Counts, Count("variant", "binary_trait", bound=lambda limits: 2.0 * limits.people)]
@@ -143,12 +144,12 @@ class ArmCounts(Additive):
     male_dosage: Annotated[Counts, Count("variant", "binary_trait", bound=lambda limits: 2.0 * limits.people)]
 
 
-@local_step("genotypes/arms@1", admissible=_admissible_arms, rests_on=(COUNTS, COUNTS_BY_SEX), follows=_arms_follow)
+@local_step("genotypes/arms@2", admissible=_admissible_arms, rests_on=(COUNTS, COUNTS_BY_SEX), follows=_arms_follow)
 def count_arms(cohort: Cohort, at: ArmParameters) -> ArmCounts:
     """Genotype counts of cases; those of controls are the rest."""
     cases = [cohort.people & (cohort.traits[:, trait] == 1) for trait in at.binary]
     both = _calls(cohort, *cases)
-    males = _calls(cohort, *(case & cohort.male for case in cases))
+    males = _calls(cohort, *(case & cohort.male for case in cases)) if at.by_sex else []
     shape = (len(cohort.block()), len(at.binary))
     return ArmCounts(
         called=_columns([calls.called for calls in both], shape),
@@ -338,7 +339,7 @@ def arm_counts(
     def asks() -> Iterator[tuple[Block, ArmParameters]]:
         for block in blocks:
             of = totals.of(block.variants)
-            yield block, ArmParameters(binary, of.whole_minor_count, of.carrier_nodes)
+            yield block, ArmParameters(model.kind == "x", binary, of.whole_minor_count, of.carrier_nodes)
 
     empty = np.zeros((0, len(binary)), np.int64)
     return joined(federation.each(count_arms, model, asks())) if len(totals) else ArmCounts(*[empty] * 4)

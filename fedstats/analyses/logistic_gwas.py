@@ -161,7 +161,9 @@ def _arm_asks(model: Model, totals: VariantTotals) -> Iterator[tuple[Block, ArmP
         counts = some.counts()
         yield (
             Block(some.totals.variants),
-            ArmParameters(np.arange(len(model.traits)), counts["minor_count"], counts["carrier_nodes"]),
+            ArmParameters(
+                model.kind == "x", np.arange(len(model.traits)), counts["minor_count"], counts["carrier_nodes"]
+            ),
         )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from fedstats.arrays import Bools, Reals
-from fedstats.cohort import Cohort
-from fedstats.dataset import Dataset, cohort_of
+from fedstats.arrays import Bools
+from fedstats.cohort import Cohort, minority
+from fedstats.dataset import Dataset, cohort_of, term_values, trait_values
+from fedstats.planning.column_floors import sexes, too_few, too_few_of_a_sex
 from fedstats.planning.survey import ModelServe, Reason, Serve
 from fedstats.study import Floors, Model, Study
 
@@ -27,7 +28,14 @@ def serve(dataset: Dataset, study: Study, floors: Floors, allowed: Bools, counte
             ModelServe(
                 model.id,
                 _twin(model, study, people),
-                tuple(_reasons(cohorts[model.id], model, floors)),
+                tuple(
+                    dict.fromkeys(
+                        (
+                            *_reasons(cohorts[model.id], model, floors),
+                            *_made_constant(dataset, cohorts[model.id], model, floors),
+                        )
+                    )
+                ),
                 tuple(_too_close(model, study, people, floors.min_level)),
             )
             for model in study.models
@@ -57,15 +65,26 @@ def _reasons(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
         return
     if len(model.terms) + len(model.local_terms) + 1 > floors.parameters_per_person * cohort.size and model.traits:
         yield Reason("parameters_per_person", floors.parameters_per_person)
-    for index, trait in enumerate(model.traits):
-        if trait.kind == "binary" and _smaller_arm(cohort, cohort.traits[:, index]) < floors.min_arm:
-            yield Reason("min_arm", floors.min_arm, trait.name)
-    for index, term in enumerate(model.terms):
-        if term.indicator and 0 < _smaller_arm(cohort, cohort.covariates[:, index]) < floors.min_level:
-            yield Reason("min_level", floors.min_level, term.name)
+    yield from too_few(cohort, model, floors)
+    if model.kind == "x":
+        yield from too_few_of_a_sex(cohort, model, floors)
 
 
-def _smaller_arm(cohort: Cohort, values: Reals) -> int:
-    """The fewer of ones and zeros among the people who are in."""
-    ones = int(values[cohort.people].sum())
-    return min(ones, cohort.size - ones)
+def _made_constant(dataset: Dataset, cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
+    """Columns that vary among this node's people, as it said when it was asked, but not among those of the model.
+
+    A list of people could leave other values at one node alone, whose own sums would then be those of the column. On X
+    the same goes for men and for others, unless the traits themselves were measured in one sex.
+    """
+    if model.accounting or floors.validation:
+        return
+    columns = [(trait.name, trait_values(dataset.columns[trait.name], trait)) for trait in model.traits]
+    columns += [(term.name, term_values(dataset, term)) for term in model.terms]
+    held = (*cohort.minorities.traits, *cohort.minorities.covariates)
+    for (name, values), here in zip(columns, held, strict=True):
+        if not here.people and minority(values[~np.isnan(values)]).people >= floors.min_level:
+            yield Reason("min_level", floors.min_level, name)
+    if model.kind == "x" and not all(sexes(cohort, cohort.people)):
+        everybody = cohort_of(dataset, model, np.ones(dataset.people, np.bool_))
+        if min(sexes(everybody, everybody.people)) >= floors.min_level:
+            yield Reason("min_level", floors.min_level, "sex")

@@ -67,7 +67,7 @@ def test_a_second_attempt_at_a_pass_and_a_repeated_order_cost_nothing(tmp_path: 
 
 
 def test_a_run_that_is_refused_for_one_model_spends_nothing_on_the_others(tmp_path: Path):
-    second = Model("a1", "autosome", (Trait("q1", "quantitative"),), (Term("other", "age"),))
+    second = Model("a1", "autosome", (Trait("q1", "quantitative"),), (Term("sex", "sex"),))
     with attacked(tmp_path, ON) as driver:
         plan = plan_of(driver, "run-1", (MODEL, second), analysis="gwas/linear")
         driver.propose(plan)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fedstats.documents import decode, digest
+from fedstats.errors import ProtocolRefused
 from fedstats.study import Trait
 from fedstats.wire.blobs import variants_to_bytes
-from fedstats.wire.messages import BeginOrder, Plan, Serving, UnmaskOrder
+from fedstats.wire.messages import AbandonOrder, BeginOrder, ComputeOrder, FinishOrder, Plan, Serving, UnmaskOrder
 from tests.attacks.attacker import (
     BLOCK,
     FOUR,
@@ -188,18 +189,69 @@ def test_two_runs_side_by_side_cannot_both_be_opened(tmp_path: Path):
     with driven_locally(two_traits(tmp_path, ON)) as driver:
         first, second = plan_of(driver, "run-1", PAIR[:1]), plan_of(driver, "run-2", (replace(PAIR[1], id="a0"),))
         driver.begin(first)
-        first_keys = dict(driver.run_keys)
+        earlier, blob = driver.order(first, [BLOCK])
+        readies = driver.ready(earlier, driver.open(earlier, blob))
         driver.begin(second)
         order, blob = driver.order(second, [BLOCK])
-        keys = driver.open(order, blob)
-        driver.compute(order, driver.ready(order, keys))
+        driver.compute(order, driver.ready(order, driver.open(order, blob)))
         driver.fetch(order)
-        completes = driver.commit(order)
-        driver.run_keys = first_keys
-        counted(driver, first)
 
         with refused(driver, "FI", "TOO_CLOSE"):
-            driver.lines["FI"].call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(completes)))
+            driver.lines["FI"].start(ComputeOrder(earlier.run, earlier.pass_id, texts(readies)))
+
+
+def test_a_node_that_is_asked_for_no_shares_still_lets_nobody_be_subtracted(tmp_path: Path):
+    """Of four nodes three open a pass: the one whose person is sought is left out of that, and told it was given up."""
+    with attacked(tmp_path, ON, FOUR) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+        driver.begin(plan)
+        order, blob = driver.order(plan, [BLOCK])
+        driver.compute(order, driver.ready(order, driver.open(order, blob)))
+        driver.fetch(order)
+        completes = driver.commit(order)
+        for name, line in driver.lines.items():
+            if name != "FI":
+                line.call("Unmask", UnmaskOrder(order.run, order.pass_id, texts(completes)))
+        driver.lines["FI"].call("Abandon", AbandonOrder(order.run, order.pass_id, "lost"))
+        for line in driver.lines.values():
+            line.call("Finish", FinishOrder(plan.run))
+        second = leaving_out(driver, plan_of(driver, "run-2", (COUNTING,)), "FI7")
+        driver.propose(second)
+
+        with refused(driver, "FI", "TOO_CLOSE"):
+            begin_at(driver, second, "FI")
+
+
+# Names that could be taken for others
+
+
+def test_two_models_of_one_id_are_refused(tmp_path: Path):
+    """Floors and distances of the one would be looked at, and sums made of the people of the other."""
+    with attacked(tmp_path, ON) as driver, refused(driver, "EE", "MALFORMED", ProtocolRefused):
+        driver.propose(plan_of(driver, "run-1", (COUNTING, replace(COUNTING, traits=(Trait("q1", "quantitative"),)))))
+
+
+def test_a_run_that_is_called_as_plans_are_is_refused(tmp_path: Path):
+    """Runs on the people of an earlier run name it by its plan's digest, too."""
+    with attacked(tmp_path, ON) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+
+        with refused(driver, "EE", "MALFORMED", ProtocolRefused):
+            driver.propose(replace(plan, run=digest(plan)))
+
+
+def test_people_with_whom_no_run_began_are_refused(tmp_path: Path):
+    """Whom nobody compared with those who were answered is not answered, whatever made the difference."""
+    with attacked(tmp_path, ON) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+        driver.begin(plan)
+        node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]
+        node.ledger.write("UPDATE run_cohorts SET cohort = 'others'")
+        order, blob = driver.order(plan, [BLOCK])
+        driver.lines["FI"].put(plan.run, "asks", blob)
+
+        with refused(driver, "FI", "OTHER_PEOPLE", ProtocolRefused):
+            driver.lines["FI"].call("Open", order)
 
 
 # One node left out

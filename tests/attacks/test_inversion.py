@@ -74,7 +74,7 @@ def _refuses(spending: Spending, limit: float, model: Model) -> bool:
 
 # The ramp at a node: 60 people at each, so that three columns are allowed
 
-TERMS = tuple(Term(name, "age") for name in ("age", "again", "more"))
+TERMS = tuple(Term(name, name) for name in ("age", "sex", "q1"))
 Q1 = Trait("q1", "quantitative")
 
 

@@ -123,8 +123,9 @@ def _with_lines() -> dict[str, list[str]]:
 
 def _reasons() -> list[str]:
     """Rules for which a node does not serve a model."""
-    tree = ast.parse((ROOT / "fedstats/planning/serve.py").read_text(encoding="utf-8"))
-    return [text for call in _calls(tree) if _name(call) == "Reason" for text in _constants(call.args[0])]
+    files = [ROOT / f"fedstats/planning/{name}.py" for name in ("serve", "column_floors")]
+    calls = [call for file in files for call in _calls(ast.parse(file.read_text(encoding="utf-8")))]
+    return [text for call in calls if _name(call) == "Reason" for text in _constants(call.args[0])]
 
 
 def answering_files() -> list[Path]:

@@ -91,7 +91,7 @@ _PARAMETERS: Mapping[str, Callable[[Cohort], Any]] = {
     "columns/cross_products@2": scaling,
     "genotypes/counts@1": lambda of: Nothing(),
     "genotypes/counts_by_sex@1": lambda of: Nothing(),
-    "genotypes/arms@1": lambda of: ArmParameters(np.array([1]), **_admission()),
+    "genotypes/arms@2": lambda of: ArmParameters(True, np.array([1]), **_admission()),
     "genotypes/hardy_strata@1": lambda of: StrataParameters(True, **_admission()),
     "linear_gwas/scan@1": _scan,
     "linear_gwas/complete@1": _complete,

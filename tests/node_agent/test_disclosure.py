@@ -87,8 +87,77 @@ def test_a_level_that_nobody_here_has_tells_nothing():
     review(RELEASE, cohort_of(100, 40, 0), BINARY, FLOORS)
 
 
-def test_a_quantitative_trait_has_no_arms():
-    review(RELEASE, cohort_of(100, 1, 40), replace(BINARY, traits=(Trait("q1", "quantitative"),)), FLOORS)
+QUANTITATIVE = replace(BINARY, traits=(Trait("q1", "quantitative"),))
+
+
+@pytest.mark.parametrize("cases", [1, 19, 81, 99])
+def test_a_trait_of_two_values_has_arms_whatever_a_plan_calls_it(cases: int):
+    with pytest.raises(DisclosureRefused, match="min_arm: cases or controls of 'q1'"):
+        review(RELEASE, cohort_of(100, cases, 40), QUANTITATIVE, FLOORS)
+
+
+def test_a_quantitative_trait_may_have_one_value_here_and_few_people_of_each_of_many():
+    cohort = cohort_of(100, 40, 40)
+
+    review(RELEASE, replace(cohort, traits=np.zeros((100, 1))), QUANTITATIVE, FLOORS)
+    review(RELEASE, replace(cohort, traits=np.arange(100.0)[:, None]), QUANTITATIVE, FLOORS)
+
+
+def test_a_trait_that_nearly_everybody_has_the_same_value_of_tells_of_few():
+    counts = np.where(np.arange(100) < 9, np.arange(100.0) + 1, 0.0)[:, None]
+
+    with pytest.raises(DisclosureRefused, match="min_level: people of a level or value of 'q1'"):
+        review(RELEASE, replace(cohort_of(100, 40, 40), traits=counts), QUANTITATIVE, FLOORS)
+
+
+def test_a_level_is_one_whatever_a_plan_calls_it():
+    number = replace(BINARY, terms=(BINARY.terms[0], replace(BINARY.terms[1], indicator=False)))
+
+    with pytest.raises(DisclosureRefused, match="min_level"):
+        review(RELEASE, cohort_of(100, 40, 1), number, FLOORS)
+
+
+def test_a_column_with_effects_of_the_site_is_no_list_of_people_either():
+    site = np.column_stack([np.ones(100), np.arange(100) < 3])
+    model = replace(BINARY, site_effects=True, local_terms=(Term("batch", "batch"),))
+
+    with pytest.raises(DisclosureRefused, match="min_level: people of a level or value of 'batch'"):
+        review(RELEASE, replace(cohort_of(100, 40, 40), site=site), model, FLOORS)
+
+
+@dataclass(frozen=True)
+class BySex(Additive):
+    called: Annotated[Counts, Count("variant")]
+    male_called: Annotated[Counts, Count("variant")]
+
+
+@pytest.mark.parametrize("men", [1, 9, 91, 99])
+def test_counts_by_sex_need_enough_of_either_sex(men: int):
+    release, model = BySex(np.array([1]), np.array([1])), Model("x0", "x")
+    cohort = replace(cohort_of(100, 40, 40), male=np.arange(100) < men)
+
+    with pytest.raises(DisclosureRefused, match="min_level: people of a level or value of 'sex'"):
+        review(release, bare(cohort), model, FLOORS)
+
+
+@pytest.mark.parametrize("men", [0, 10, 90, 100])
+def test_counts_by_sex_may_leave_one_sex_out(men: int):
+    cohort = replace(cohort_of(100, 40, 40), male=np.arange(100) < men)
+
+    review(BySex(np.array([1]), np.array([1])), bare(cohort), Model("x0", "x"), FLOORS)
+
+
+def bare(cohort: Cohort) -> Cohort:
+    """The cohort of a model without columns."""
+    nothing = np.zeros((len(cohort.people), 0))
+    return replace(cohort, covariates=nothing, traits=nothing)
+
+
+def test_few_men_among_the_cases_are_too_few_on_x():
+    cohort = replace(cohort_of(100, 40, 40), male=np.arange(100) >= 35)  # five of the cases
+
+    with pytest.raises(DisclosureRefused, match="'sex'"):
+        review(BySex(np.array([1]), np.array([1])), cohort, replace(BINARY, kind="x"), FLOORS)
 
 
 def test_too_many_columns_for_the_people_are_refused():

@@ -87,7 +87,7 @@ def test_all_that_would_be_refused_is_said_at_once(federation: Federation):
 
 
 def test_columns_beyond_the_budget_are_refused_in_the_preview_as_in_the_run(federation: Federation):
-    many = replace(AGED, traits=(Trait("q1", "quantitative"),), terms=tuple(Term(n, "age") for n in "abcd"))
+    many = replace(AGED, traits=(Trait("q1", "quantitative"),), terms=tuple(Term(n, "age", n, True) for n in "abcd"))
     with driven_locally(federation) as driver:
         found = looked_at(federation, linear(driver, many))
 
