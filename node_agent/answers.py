@@ -13,8 +13,12 @@ D = TypeVar("D")
 
 
 def opened(node: Node, signed: Signed, kind: type[D]) -> D:
-    """The order of a message that a permitted coordinator signed."""
-    return opened_order(signed, kind, node.keys.coordinators)
+    """The order of a message that a permitted coordinator signed: the one that began the run, where it has begun."""
+    order = opened_order(signed, kind, node.keys.coordinators)
+    run = getattr(order, "run", "")
+    if run:
+        node.runs.check_signer(run, signed.signer)
+    return order
 
 
 def coordinator_name(node: Node, signed: Signed) -> str:

@@ -2,19 +2,22 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.checks import is_hex
 from fedstats.state_folder import sync_folder
-from fedstats.wire.blobs import PURPOSES
 from fedstats.wire.messages import BlobOrder
 from node_agent.records import Records
 from node_agent.run_records import RunRecords
 
-LARGEST_BLOB = 1 << 30
+#: Most bytes of a blob by its purpose. A pass has 64 MiB of words at most, its total no more, and what it asks is about
+#: as much; lists have five million people of some twenty bytes.
+LARGEST_BLOB = {"panel": 1 << 30, "variants": 1 << 30, "people": 1 << 28, "asks": 1 << 27, "total": 1 << 27}
 KEPT_SECONDS = 86_400.0
 
 
@@ -35,7 +38,7 @@ class BlobFolder:
         with self.records.ledger.transaction():
             if self.records.has_blob(order.sha256):
                 (self.folder / order.sha256).touch()
-                self.runs.use_blob(order.run, order.sha256)
+                self._use(order)
                 return
         try:
             self._write(order.sha256, data)
@@ -43,7 +46,12 @@ class BlobFolder:
             raise Failed(f"a blob cannot be written ({error.strerror})", code="DISK_FULL") from error
         with self.records.ledger.transaction():
             self.records.keep_blob(order.sha256, order.run, order.purpose, order.length)
-            self.runs.use_blob(order.run, order.sha256)
+            self._use(order)
+
+    def _use(self, order: BlobOrder) -> None:
+        """A run needs a blob; one that never begins is forgotten as others are, and its blobs with it."""
+        self.runs.use_blob(order.run, order.sha256)
+        self.runs.touch(order.run, datetime.now(UTC))
 
     def read(self, sha256: str, what: str) -> bytes:
         """Bytes of a blob; `what` says in an error what is missing."""
@@ -60,6 +68,8 @@ class BlobFolder:
 
         Not at once: equal asks are one blob, and between Put and Open no pass names it yet.
         """
+        for stray in self.folder.glob("*.part"):  # a crash left them
+            stray.unlink(missing_ok=True)
         live = {record.order.asks for record in self.records.live_passes()}
         for sha256 in self.records.blobs_for("asks"):
             path = self.folder / sha256
@@ -79,7 +89,8 @@ class BlobFolder:
                 (self.folder / sha256).unlink(missing_ok=True)
 
     def _write(self, sha256: str, data: bytes) -> None:
-        draft = self.folder / f"{sha256}.part"
+        # A name of its own: the same blob may come twice at a time, and neither may cut the other's short.
+        draft = self.folder / f"{sha256}.{secrets.token_hex(4)}.part"
         with draft.open("wb") as file:
             file.write(data)
             file.flush()
@@ -90,7 +101,8 @@ class BlobFolder:
 
 def check_announced(order: BlobOrder) -> None:
     """Refuse a blob of another purpose or size than there are, before its bytes are taken in."""
-    if order.purpose not in PURPOSES or not is_hex(order.sha256, 32) or not 0 <= order.length <= LARGEST_BLOB:
+    most = LARGEST_BLOB.get(order.purpose, -1)
+    if not is_hex(order.sha256, 32) or not 0 <= order.length <= most:
         raise ProtocolRefused("the announcement of a blob has another purpose, digest or size", code="MALFORMED")
 
 

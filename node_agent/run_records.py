@@ -12,6 +12,7 @@ KEPT = timedelta(days=30)
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS run_activity (run TEXT PRIMARY KEY, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS run_coordinators (run TEXT PRIMARY KEY, signer TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS run_ends (run TEXT PRIMARY KEY, how TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS run_blobs (run TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (run, sha256));
 CREATE INDEX IF NOT EXISTS run_blobs_by_blob ON run_blobs (sha256);
@@ -27,6 +28,16 @@ class RunRecords:
     def touch(self, run: str, now: datetime) -> None:
         """A run was asked for something."""
         self.ledger.write("INSERT OR REPLACE INTO run_activity VALUES (?, ?)", run, now.isoformat())
+
+    def begun_by(self, run: str, signer: str) -> None:
+        """Fix who may ask in a run from here on: the coordinator that began it."""
+        self.ledger.write("INSERT OR IGNORE INTO run_coordinators VALUES (?, ?)", run, signer)
+
+    def check_signer(self, run: str, signer: str) -> None:
+        """Refuse an order in a run that another coordinator began."""
+        found = self.ledger.rows("SELECT signer FROM run_coordinators WHERE run = ?", run)
+        if found and found[0][0] != signer:
+            raise ProtocolRefused("the run was begun by another coordinator; nothing was sent.", code="WRONG_SIGNER")
 
     def idle_since(self, then: datetime) -> list[str]:
         """Runs that did not end and were asked for nothing since some time."""

@@ -176,6 +176,10 @@ def begin(node: Node, signed: Signed) -> Signed:
         charge_run(node, plan, order.plan)
         begin_spending(node, plan)
         node.records.begin_run(plan.run, order.plan)
+        node.runs.begun_by(plan.run, signed.signer)
+        for blob in (plan.panel, plan.variants, plan.request.people):
+            if blob:
+                node.runs.use_blob(plan.run, blob)
         for model in plan.study.models:
             node.records.keep_cohort(plan.run, model.id, node.cohorts.name_of(plan, order.plan, model))
         node.runs.touch(plan.run, datetime.now(UTC))

@@ -20,6 +20,8 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _SIGNED = (np.dtype("i1"), np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 #: Most bytes of one array, and of all arrays that are asked together, once each element has all its bytes.
 _LARGEST = 1 << 30
+#: Most asks of a pass, each of which has a variant: see `fedstats.planning.request.LARGEST_PASS`.
+MOST_ASKS = 65_536
 
 
 def array_to_wire(array: np.ndarray) -> array_pb2.Array:
@@ -88,8 +90,28 @@ def _check_size(message: array_pb2.Asks) -> None:
         raise ProtocolRefused(f"the asks of a pass are larger than {_LARGEST} bytes", code="MALFORMED")
 
 
+def _check_number(data: bytes) -> None:
+    """Refuse more asks than a pass has variants, before they are read: an empty one takes two bytes, and far more read.
+
+    Only the outermost lengths are looked at; what else is wrong shows when the bytes are read.
+    """
+    at = number = 0
+    while at < len(data):
+        number += 1
+        length, shift, at = 0, 0, at + 1
+        while at < len(data):
+            length |= (data[at] & 0x7F) << shift
+            at, shift, last = at + 1, shift + 7, data[at] < 0x80
+            if last:
+                break
+        at += length
+        if number > MOST_ASKS:
+            raise ProtocolRefused(f"a pass has more than {MOST_ASKS} asks", code="MALFORMED")
+
+
 def asks_from_bytes(data: bytes) -> list[tuple[Indices | None, dict[str, np.ndarray]]]:
     """The asks that bytes hold: variants (or None) and named parameter arrays of each block."""
+    _check_number(data)
     try:
         message = array_pb2.Asks.FromString(data)
     except Exception as error:  # protobuf raises DecodeError of its own C module; any failure is malformed

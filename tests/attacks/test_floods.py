@@ -18,6 +18,7 @@ from fedstats.errors import FedstatsError
 from fedstats.identity.signing import Signed, sign, sign_bytes
 from fedstats.serving.orders import request_digest
 from fedstats.serving.server import MOST_CALLS, Caller, servicer
+from fedstats.wire.blobs import PURPOSES
 from fedstats.wire.envelope import to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
 from fedstats.wire.messages import BlobOrder, DescribeOrder
@@ -102,10 +103,13 @@ def test_a_message_within_the_limit_is_read(served: Driver, line: Line):
 def test_a_blob_that_is_announced_too_large_is_refused_before_its_bytes(tmp_path: Path):
     with attacked(tmp_path, ON) as driver:
         agent = driver.lines["FI"].agent  # type: ignore[attr-defined]  # lines without a network have one
-        order = BlobOrder("run-1", "panel", "0" * 64, LARGEST_BLOB + 1)
-
-        with refused(driver, "FI", "MALFORMED"):
+        for purpose in PURPOSES:
+            order = BlobOrder("run-1", purpose, "0" * 64, LARGEST_BLOB[purpose])
             agent.announced(sign(driver.federation.coordinator, "BlobOrder", order))
+
+            more = replace(order, length=order.length + 1)
+            with refused(driver, "FI", "MALFORMED"):
+                agent.announced(sign(driver.federation.coordinator, "BlobOrder", more))
 
 
 def test_more_bytes_than_announced_end_the_call(served: Driver, line: Line):

@@ -158,3 +158,48 @@ def test_what_a_crash_has_left_of_finished_work_is_deleted_at_the_next_start(dri
 
     assert kept(driver)["secrets"] == live
     assert kept(driver)["spool"] == []
+
+
+def test_blobs_of_a_run_that_never_began_are_deleted_as_those_of_forgotten_runs_are(driver: Driver):
+    """Lists of people are among them, with identifiers in clear."""
+    line, node = driver.lines["FI"], node_of(driver)
+    before = kept(driver)["blobs"]
+    digest = line.put("run-9", "people", b'{"keep":null,"remove":[["FI7","FI7"]]}')
+    assert kept(driver)["blobs"] == sorted([*before, digest])
+
+    end_forgotten(node, datetime.now(UTC) + KEPT + timedelta(days=1))
+
+    assert digest not in kept(driver)["blobs"]
+
+
+def test_what_a_run_needs_stays_as_long_as_the_run_though_its_planning_is_forgotten(driver: Driver):
+    plan, *_ = begun(driver)
+    node = node_of(driver)
+    later = datetime.now(UTC) + KEPT + timedelta(days=1)
+    node.runs.touch(plan.run, later)
+
+    end_forgotten(node, later)
+
+    assert node.records.has_blob(plan.panel)
+    assert node.records.has_blob(plan.variants)
+
+
+def test_what_a_crash_has_left_of_a_blob_is_deleted_at_the_next_start(driver: Driver):
+    node = node_of(driver)
+    (node.blobs.folder / "ab.0f.part").write_bytes(b"half")
+
+    node.blobs.sweep(0.0)
+
+    assert not [path for path in node.blobs.folder.iterdir() if path.suffix == ".part"]
+
+
+def test_another_coordinator_may_not_ask_in_a_run(driver: Driver):
+    plan, order, blob = begun(driver)
+    node = node_of(driver)
+    node.ledger.write("UPDATE run_coordinators SET signer = ?", "0" * 64)
+    driver.lines["FI"].put("run-9", "asks", blob)
+
+    for method, asked in (("Open", order), ("Finish", FinishOrder(plan.run))):
+        with pytest.raises(ProtocolRefused, match="begun by another coordinator") as caught:
+            driver.lines["FI"].call(method, asked)
+        assert caught.value.code == "WRONG_SIGNER"

@@ -70,6 +70,26 @@ def test_bytes_that_do_not_fit_their_shape_are_refused(dtype: int, shape: tuple[
     assert caught.value.code == "MALFORMED"
 
 
+@pytest.mark.parametrize("size", [1, 127, 128, 300])
+def test_more_asks_than_a_pass_has_variants_are_refused_before_they_are_read(
+    size: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(arrays_on_the_wire, "MOST_ASKS", 3)
+    ask = (np.zeros(1, np.int64), {"a": np.full(size, 0.5)})
+
+    assert len(asks_from_bytes(asks_to_bytes([ask] * 3))) == 3
+    with pytest.raises(ProtocolRefused, match="more than 3 asks") as caught:
+        asks_from_bytes(asks_to_bytes([ask] * 4))
+    assert caught.value.code == "MALFORMED"
+
+
+@pytest.mark.parametrize("data", [b"\n", b"\n\xff", b"\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x80" * 9])
+def test_lengths_that_lead_nowhere_are_refused(data: bytes):
+    with pytest.raises(ProtocolRefused) as caught:
+        asks_from_bytes(data)
+    assert caught.value.code == "MALFORMED"
+
+
 def test_asks_that_would_unpack_into_far_more_than_came_are_refused(monkeypatch: pytest.MonkeyPatch):
     """A byte an integer comes, eight lie in memory: what all arrays take together is bounded before one is unpacked."""
     monkeypatch.setattr(arrays_on_the_wire, "_LARGEST", 8 * 1_000)
