@@ -65,6 +65,8 @@ def load_quickly() -> None:
     keep_compiled_dataclasses()
     # Looking for pydantic's plugins reads the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # What goes wrong on a line is said by ourselves, once; gRPC would print lines of its own core before.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 

@@ -112,7 +112,9 @@ def check_numbers(spending: Sequence[Spending], limit: float, project: str, step
     if any(one.share(limit) > 1 for one in spending):
         raise DisclosureRefused(
             f"policy rule numbers_per_person: with {step}, project {project!r} would have been given more numbers of "
-            f"a variant than {limit:g} for each person, in all of its models that share people; nothing was sent.",
+            f"a variant than {limit:g} for each person, in all of its models that share people; nothing of this step "
+            "was sent.",
             code="BUDGET_NUMBERS",
-            hint="Score tests (--test score or score-refit) and fewer covariates take far fewer numbers.",
+            hint="Fewer covariates take fewer numbers, and so do score tests (--test score or score-refit) of binary "
+            "traits; sums that were given before are free.",
         )

@@ -71,7 +71,9 @@ Ranges = Annotated[
 ]
 Project = Annotated[str, option("--project", "NAME", HOW, "Whose budgets at the nodes are charged.")]
 PassVariants = Annotated[int, option("--pass-variants", "N", HOW, "Most variants in a pass.")]
-Wait = Annotated[str, option("--wait", "TIME", HOW, "How long to wait for a node that is away: 90s, 15m, 2h.")]
+Wait = Annotated[
+    str, option("--wait", "TIME", HOW, "How long to wait for a node that goes away during the run: 90s, 15m, 2h.")
+]
 Resume = Annotated[bool, switch("--resume", HOW, "Go on with the interrupted run whose state lies in OUT.run.")]
 PlanOnly = Annotated[bool, switch("--plan-only", HOW, "Propose the plan and write it to OUT; ask for no sum.")]
 Json = Annotated[bool, switch("--json", HOW, "One JSON object a line for progress, results and errors.")]

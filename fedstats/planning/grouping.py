@@ -13,13 +13,16 @@ from fedstats.study import Model, Study, VariantKind
 _RULES = {
     "min_people": "needs at least {limit:g} people at a node",
     "min_arm": "needs at least {limit:g} cases and {limit:g} controls at a node",
-    "min_level": "needs at least {limit:g} people in each level at a node",
+    "min_level": "needs at least {limit:g} people in each level or with each but the usual value at a node",
     "parameters_per_person": "allows at most {limit:g} parameters a person",
     TOO_CLOSE: "wants people who differ from those of another kind of variants by nobody, or by at least {limit:g}",
     TOO_CLOSE_TO_EARLIER: "wants people who differ from those of earlier runs by nobody, or by at least {limit:g}",
 }
 
-_HINT = "Nothing was sent. Widen the trait or the lists of people, or leave the node out with --nodes."
+_HINT = (
+    "Nothing was sent. Widen the trait or the lists of people, whose FID and IID must be those of the nodes, "
+    "or leave the node out with --nodes."
+)
 _CLOSE_HINT = (
     "Nothing was sent. Take the people of the earlier run (--people-as OUT), ask for its traits and these in one run, "
     "or --keep people who differ from those by more."
@@ -81,7 +84,9 @@ def _sentence(model: Model, reasons: Mapping[str, Sequence[Reason]]) -> str:
     for node, found in reasons.items():
         for reason in found:
             subject = f" ({reason.subject})" if reason.subject else ""
-            rules.setdefault(f"{_RULES[reason.rule].format(limit=reason.limit)}{subject}", []).append(node)
+            nodes = rules.setdefault(f"{_RULES[reason.rule].format(limit=reason.limit)}{subject}", [])
+            if node not in nodes:
+                nodes.append(node)
     traits = ", ".join(trait.name for trait in model.traits) or "the analysis"
     said = "; ".join(f"the policy of {listing(nodes)} {rule}" for rule, nodes in rules.items())
     return f"{traits}: {said}"
