@@ -173,7 +173,7 @@ def verify(path: Path) -> list[Entry]:
     Failed
         Code LEDGER_BROKEN, naming the first entry that does not fit.
     """
-    entries = _entries(path)
+    entries, answers = _read(path)
     previous = GENESIS
     for place, entry in enumerate(entries, 1):
         if entry.seq != place:
@@ -181,7 +181,7 @@ def verify(path: Path) -> list[Entry]:
         if entry.hash != entry_hash(previous, entry.seq, entry.at, entry.kind, entry.body):
             raise _broken(path, place, f"entry {place} was changed")
         previous = entry.hash
-    _check_answers(path, entries)
+    _check_answers(path, entries, answers)
     return entries
 
 
@@ -199,33 +199,41 @@ def whole_chain(entries: Sequence[Entry]) -> str:
     return f"the chain of {len(entries)} entries is whole; head {head}"
 
 
-def _check_answers(path: Path, entries: list[Entry]) -> None:
+def _check_answers(path: Path, entries: list[Entry], answers: list[Row]) -> None:
     """See that stored answers are those of the chain; a changed one would be given out as the first."""
     said = {body["key"]: body["answer"] for e in entries if e.kind == "answered" for body in [json.loads(e.body)]}
-    for key, body in read_rows(path, "SELECT key, body FROM answers") if _has_answers(path) else []:
+    for key, body in answers:
         if said.get(key) != hashlib.sha256(body).hexdigest():
             raise Failed(f"a stored answer of {path.name} was changed: {key}", code="LEDGER_BROKEN")
 
 
-def _has_answers(path: Path) -> bool:
-    return bool(read_rows(path, "SELECT 1 FROM sqlite_master WHERE name = 'answers'"))
-
-
 def read_rows(path: Path, query: str) -> list[Row]:
     """Rows of a ledger that is only read, perhaps while an agent writes it."""
+    with _reading(path) as connection:
+        return connection.execute(query).fetchall()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger as it stands at one moment, whatever an agent writes meanwhile."""
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
-            return connection.execute(query).fetchall()
+            connection.execute("BEGIN")
+            yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise Failed(f"{path.name} cannot be read as a ledger: {error}", code="LEDGER_BROKEN") from error
 
 
-def _entries(path: Path) -> list[Entry]:
-    found = read_rows(path, "SELECT seq, at, kind, body, hash FROM entries ORDER BY seq")
-    return [Entry(int(seq), str(at), str(kind), str(body), str(head)) for seq, at, kind, body, head in found]
+def _read(path: Path) -> tuple[list[Entry], list[Row]]:
+    """Entries, and key and body of each stored answer, of one moment."""
+    with _reading(path) as connection:
+        found = connection.execute("SELECT seq, at, kind, body, hash FROM entries ORDER BY seq").fetchall()
+        kept = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchall()
+        answers = connection.execute("SELECT key, body FROM answers").fetchall() if kept else []
+    return [Entry(int(seq), str(at), str(kind), str(body), str(head)) for seq, at, kind, body, head in found], answers
 
 
 def _broken(path: Path, place: int, what: str) -> Failed:

@@ -6,6 +6,7 @@ It answers a repeated order with the bytes of its first answer, counts what it c
 
 import hashlib
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class HonestNode:
     finished: set = field(default_factory=set)
     passes: dict = field(default_factory=dict)
     plans: dict = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     runs: dict[str, tuple[m.Plan, RunSecret]] = field(default_factory=dict)
     run_keys: dict = field(default_factory=dict)
     blobs: dict = field(default_factory=dict)
@@ -82,9 +84,10 @@ class HonestNode:
     def call(self, method: str, order: Signed) -> Signed:
         self.before(self.name, method)
         key = (method, order.kind, order.body)
-        if key not in self.answers:
-            answer = getattr(self, f"_{method.lower()}")(order)
-            self.answers[key] = answer
+        # As in a transaction of an agent: threads of a run that broke off may still ask beside those of the next.
+        with self.lock:
+            if key not in self.answers:
+                self.answers[key] = getattr(self, f"_{method.lower()}")(order)
         self.after(self.name, method)
         return self.answers[key]
 
@@ -98,7 +101,8 @@ class HonestNode:
 
     def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
         self.before(self.name, method)
-        offset = self._compute(order) if method == "Compute" else self._read(order, m.FetchOrder).offset
+        with self.lock:
+            offset = self._compute(order) if method == "Compute" else self._read(order, m.FetchOrder).offset
         held = self._pass(pass_of(order))
         assert held.words is not None
 

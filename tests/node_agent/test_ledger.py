@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,7 @@ def test_a_full_disk_is_one_clear_error_and_the_chain_stays_whole(tmp_path: Path
 
 _WRITER = """
 import sys
+import threading
 from pathlib import Path
 from fedstats.ledger import open_ledger
 ledger = open_ledger(Path(sys.argv[1]))
@@ -142,3 +144,31 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
 
     assert len(entries) >= len(acknowledged)
     assert [json.loads(entry.body)["number"] for entry in entries] == list(range(len(entries)))
+
+
+def test_a_ledger_that_is_written_meanwhile_is_no_broken_one(tmp_path: Path):
+    """Entries and answers are read as they stood at one moment."""
+    path = tmp_path / "ledger.sqlite"
+    tables = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, body BLOB NOT NULL);"
+    ledger, stop = open_ledger(path, tables), threading.Event()
+
+    def answer() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            body = f"answer {number}".encode()
+            with ledger.transaction():
+                ledger.write("INSERT INTO answers VALUES (?, ?)", f"k{number}", body)
+                ledger.append("answered", {"key": f"k{number}", "answer": hashlib.sha256(body).hexdigest()})
+
+    writer = threading.Thread(target=answer)
+    writer.start()
+    try:
+        lengths = [len(verify(path)) for _ in range(40)]
+    finally:
+        stop.set()
+        writer.join()
+        ledger.close()
+
+    assert lengths == sorted(lengths)
+    assert lengths[-1] > lengths[0]

@@ -212,6 +212,7 @@ def test_binary_traits_and_frequencies_are_there_with_noise(played: Played) -> N
 
 def test_a_run_that_another_step_was_smuggled_into_is_refused(played: Played) -> None:
     node = next(iter(played.agents.values())).node
+    played.gwas(project="mixed")
     noised = last_plan(node)
     for step in ("genotypes/counts@1", "columns/moments@1", "linear_gwas/scan@1", "people/accounting@1"):
         with pytest.raises(ProtocolRefused) as caught:
