@@ -36,11 +36,12 @@ def finish(node: Node, signed: Signed) -> Signed:
 
 
 def end_forgotten(node: Node, now: datetime | None = None) -> None:
-    """End runs that were asked for nothing for thirty days."""
+    """End runs that were asked for nothing for thirty days; of those that never began the ledger has nothing to say."""
     for run in node.runs.idle_since((now or datetime.now(UTC)) - KEPT):
         with node.ledger.transaction():
             _end(node, run, "forgotten")
-            node.ledger.append("forgotten", {"run": run, "days": KEPT.days})
+            if node.records.plan_of_run(run) is not None:
+                node.ledger.append("forgotten", {"run": run, "days": KEPT.days})
         clear_run(node, run)
 
 

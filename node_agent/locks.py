@@ -104,6 +104,18 @@ def too_close(node: Node, others: str) -> DisclosureRefused:
     )
 
 
+def let_out(node: Node, plan: Plan, cohort: str, domain: str) -> None:
+    """Words about these people may leave from here on: whoever is too close to them is refused, whatever comes of it.
+
+    Others can open the pass without this node's shares; that people differ by one from these shows here only. The
+    roster is not bound before this node gives shares: see `take_lock`.
+    """
+    if node.policy.validation:
+        return
+    check_lock(node, plan, cohort, domain)
+    node.cohorts.members.let_out(cohort, domain)
+
+
 def take_lock(node: Node, plan: Plan, cohort: str, domain: str) -> None:
     """Answer these people with this run's roster only, from here on."""
     if node.policy.validation:

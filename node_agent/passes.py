@@ -36,7 +36,7 @@ from node_agent.answers import answer_once, opened
 from node_agent.certifying import keep_certified, signed_scalar
 from node_agent.charging import charge_pass
 from node_agent.completing import complete
-from node_agent.locks import check_lock, take_lock
+from node_agent.locks import check_lock, let_out, take_lock
 from node_agent.node import Node
 from node_agent.pass_orders import ThisPass, check_order, this_pass
 from node_agent.pass_secrets import agree, agreed, channels, forget
@@ -117,9 +117,7 @@ def compute_pass(node: Node, signed: Signed) -> tuple[int, Iterator[bytes | Sign
         else:
             advance(one.record.state, PassEvent.UPLOAD)
             check_all_ready(agreed(node, one), signatures)
-            # Others can open the pass without this node's shares: that people are too close to these is seen here only.
-            check_lock(node, one.plan, one.record.cohort, one.record.domain)
-            node.cohorts.members.let_out(one.record.cohort, one.record.domain)
+            let_out(node, one.plan, one.record.cohort, one.record.domain)
         node.records.accept(order.pass_id, signatures)
         return node.signed(Accepted(order.run, order.pass_id, node.name, "computing"))
 

@@ -32,7 +32,7 @@ from node_agent.node import Node
 from node_agent.permitted import domain_of
 from node_agent.policy import authorise
 from node_agent.rehearsal import Rehearsed, rehearse
-from node_agent.runs import served
+from node_agent.runs import check_names, served
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,7 @@ def _against_policy(node: Node, plan: Plan) -> Iterator[Refusal]:
     """What policy, roster and columns have against a plan; each check is made whatever the others say."""
     coordinator, account = next(iter(node.policy.coordinators), ""), account_of(plan)
     begun = node.budgets.runs_begun(account, plan.run)
+    yield from _refusal(lambda: check_names(plan))
     yield from _refusal(lambda: authorise(node.policy, plan, coordinator, begun))
     yield from _refusal(lambda: check_run(node.party, run_context(plan)))
     yield from _refusal(lambda: node.cohorts.check_columns(plan))

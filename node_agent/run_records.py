@@ -26,7 +26,7 @@ class RunRecords:
     ledger: Ledger
 
     def touch(self, run: str, now: datetime) -> None:
-        """A run was asked for something."""
+        """A run, or the planning of one, was asked for something."""
         self.ledger.write("INSERT OR REPLACE INTO run_activity VALUES (?, ?)", run, now.isoformat())
 
     def begun_by(self, run: str, signer: str) -> None:

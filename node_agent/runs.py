@@ -45,6 +45,11 @@ def propose(node: Node, signed: Signed) -> Signed:
         check_people_list(node, plan)  # again: others may have been charged since
         charge_people_list(node, plan)
         node.records.keep_plan(plan_digest, plan)
+        # Held from here on: the panel may have been put for an earlier session, which is forgotten before this run.
+        for blob in (plan.panel, plan.variants, plan.request.people):
+            if blob:
+                node.runs.use_blob(plan.run, blob)
+        node.runs.touch(plan.run, datetime.now(UTC))
         return serving
 
     return answer_once(node, key, signed, make)
@@ -83,7 +88,7 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
         )
     if set(plan.nodes) != set(plan.study.nodes) or len(set(plan.study.nodes)) != len(plan.study.nodes):
         raise ProtocolRefused("the nodes of plan and study are not the same.", code="WRONG_ROSTER")
-    _check_names(plan)
+    check_names(plan)
     authorise(node.policy, plan, coordinator, node.budgets.runs_begun(account_of(plan), plan.run))
     if plan.privacy == "paillier":
         node.encryption.check()
@@ -95,7 +100,7 @@ def check_plan(node: Node, plan: Plan, coordinator: str) -> None:
     check_budget(node, plan)
 
 
-def _check_names(plan: Plan) -> None:
+def check_names(plan: Plan) -> None:
     """Refuse names that could be taken for others: two models of one id, a run that is called as plans are."""
     ids = [model.id for model in (*plan.study.models, *plan.study.beside)]
     if len(set(ids)) != len(ids):
@@ -177,9 +182,6 @@ def begin(node: Node, signed: Signed) -> Signed:
         begin_spending(node, plan)
         node.records.begin_run(plan.run, order.plan)
         node.runs.begun_by(plan.run, signed.signer)
-        for blob in (plan.panel, plan.variants, plan.request.people):
-            if blob:
-                node.runs.use_blob(plan.run, blob)
         for model in plan.study.models:
             node.records.keep_cohort(plan.run, model.id, node.cohorts.name_of(plan, order.plan, model))
         node.runs.touch(plan.run, datetime.now(UTC))

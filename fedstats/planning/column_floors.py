@@ -36,7 +36,7 @@ def too_few(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
 def too_few_of_a_sex(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
     """Where men are counted apart: few men or few women, but some, among all people or in an arm of a trait."""
     arms = [cohort.traits[:, at] == 1 for at, trait in enumerate(model.traits) if trait.kind == "binary"]
-    for people in (cohort.people, *(arm for arm in arms), *(~arm for arm in arms)):
+    for people in (cohort.people, *arms, *(~arm for arm in arms)):
         if any(0 < count < floors.min_level for count in sexes(cohort, people)):
             yield Reason("min_level", floors.min_level, "sex")
             return

@@ -28,14 +28,7 @@ def serve(dataset: Dataset, study: Study, floors: Floors, allowed: Bools, counte
             ModelServe(
                 model.id,
                 _twin(model, study, people),
-                tuple(
-                    dict.fromkeys(
-                        (
-                            *_reasons(cohorts[model.id], model, floors),
-                            *_made_constant(dataset, cohorts[model.id], model, floors),
-                        )
-                    )
-                ),
+                tuple(_reasons(dataset, cohorts[model.id], model, floors)),
                 tuple(_too_close(model, study, people, floors.min_level)),
             )
             for model in study.models
@@ -58,7 +51,7 @@ def _too_close(model: Model, study: Study, people: Mapping[str, Bools], floor: i
             yield other.id
 
 
-def _reasons(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
+def _reasons(dataset: Dataset, cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
     if cohort.size < floors.min_people:
         yield Reason("min_people", floors.min_people)
     if model.accounting:
@@ -68,6 +61,8 @@ def _reasons(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
     yield from too_few(cohort, model, floors)
     if model.kind == "x":
         yield from too_few_of_a_sex(cohort, model, floors)
+    if not floors.validation:
+        yield from _made_constant(dataset, cohort, model, floors)
 
 
 def _made_constant(dataset: Dataset, cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
@@ -76,8 +71,6 @@ def _made_constant(dataset: Dataset, cohort: Cohort, model: Model, floors: Floor
     A list of people could leave other values at one node alone, whose own sums would then be those of the column. On X
     the same goes for men and for others, unless the traits themselves were measured in one sex.
     """
-    if model.accounting or floors.validation:
-        return
     columns = [(trait.name, trait_values(dataset.columns[trait.name], trait)) for trait in model.traits]
     columns += [(term.name, term_values(dataset, term)) for term in model.terms]
     held = (*cohort.minorities.traits, *cohort.minorities.covariates)

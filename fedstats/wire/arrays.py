@@ -22,6 +22,8 @@ _SIGNED = (np.dtype("i1"), np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 _LARGEST = 1 << 30
 #: Most asks of a pass, each of which has a variant: see `fedstats.planning.request.LARGEST_PASS`.
 MOST_ASKS = 65_536
+#: How protobuf begins an ask: field 1, of a length that follows.
+_ASK = 1 << 3 | 2
 
 
 def array_to_wire(array: np.ndarray) -> array_pb2.Array:
@@ -93,10 +95,12 @@ def _check_size(message: array_pb2.Asks) -> None:
 def _check_number(data: bytes) -> None:
     """Refuse more asks than a pass has variants, before they are read: an empty one takes two bytes, and far more read.
 
-    Only the outermost lengths are looked at; what else is wrong shows when the bytes are read.
+    Only the outermost fields are looked at, all of which are asks; what else is wrong shows when the bytes are read.
     """
     at = number = 0
     while at < len(data):
+        if data[at] != _ASK:
+            raise ProtocolRefused("the asks of a pass are not well formed", code="MALFORMED")
         number += 1
         length, shift, at = 0, 0, at + 1
         while at < len(data):

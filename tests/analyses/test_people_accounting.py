@@ -41,6 +41,13 @@ def test_people_who_are_not_allowed_are_counted_nowhere() -> None:
     assert (counts.everyone.tolist(), counts.known.tolist(), counts.missing.tolist()) == ([2], [2], [0])
 
 
+def test_nobody_at_any_node_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="nobody at any node is among the people of this run") as caught:
+        counted([dataset({"y": [1, 2]})] * 2, accounting(), [False, False])
+
+    assert caught.value.code == "NO_PEOPLE"
+
+
 def test_one_value_among_the_people_of_the_run_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="one value only among the people of this run") as caught:
         counted([dataset({"y": [1, 2, 1]})], accounting(BINARY), [True, False, True])

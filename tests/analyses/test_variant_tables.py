@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy import special
 
-from fedstats.study import Floors, Model, Study
+from fedstats.analyses.genotype_counts import NOT_COUNTED, count_variants
+from fedstats.local import LocalSums
+from fedstats.step import Q, S, Step
+from fedstats.study import Filters, Floors, Model, Study
 from tests import real_data
 from tests.analyses import planted
 
@@ -137,6 +140,47 @@ def test_values_under_the_floors_are_withheld(analysis: str, table: str) -> None
     for name, values in found.items():
         if name not in ("variant", "STATUS"):
             assert values[1] == -1 if values.dtype.kind == "i" else np.isnan(values[1]), name
+
+
+@pytest.mark.parametrize(
+    ("analysis", "filters", "counted"),
+    [
+        ("freq", Filters(), False),
+        ("hardy", Filters(maf=0.1), False),
+        ("missing", Filters(), True),
+        ("freq", Filters(geno=0.5), True),
+        ("hardy", Filters(geno=0.5), True),
+    ],
+)
+def test_people_are_counted_where_a_table_or_a_filter_needs_them(
+    analysis: str, filters: Filters, counted: bool
+) -> None:
+    """Asking takes a pass at every node."""
+    dosages = np.tile(np.arange(90) % 3, (3, 1))
+    dosages[:2, :30] = -1
+    study = Study(analysis, (Model("m", "autosome"),), ("A", "B", "C"), floors=planted.NO_FLOORS, filters=filters)
+    asked: list[str] = []
+
+    class Asked(LocalSums):
+        def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
+            asked.append(step.name)
+            return super().sum(step, model, parameters)
+
+    planted.run(
+        Asked(planted.federation(planted.dataset(dosages, {}), np.arange(90) % 3).sites), study, planted.one_chunk(3)
+    )
+
+    assert asked == ["columns/moments@1"] * counted
+
+
+def test_people_without_a_call_are_not_guessed_where_nobody_counted_people() -> None:
+    of = planted.federation(planted.dataset(np.tile(np.arange(9) % 3, (2, 1)), {}), np.arange(9) % 3)
+    model = Model("m", "autosome")
+    (chunk,) = planted.one_chunk(2)
+
+    assert count_variants(of, model, 9, chunk.blocks()).missing.tolist() == [0, 0]
+    with pytest.raises(ValueError, match="nobody counted the people"):
+        count_variants(of, model, NOT_COUNTED, chunk.blocks()).missing  # noqa: B018  # asking is what raises
 
 
 def test_stratified_hardy_does_not_see_differences_between_sites() -> None:

@@ -160,3 +160,11 @@ def test_a_new_step_shows_by_itself(federation: Federation, monkeypatch: pytest.
 
     (shown,) = [one for one in found.steps if one.step == new.name]
     assert (shown.times, shown.numbers) == (0, 2)
+
+
+def test_two_models_of_one_id_are_refused_in_the_preview_as_in_the_run(federation: Federation):
+    with driven_locally(federation) as driver:
+        plan = linear(driver)
+        found = looked_at(federation, replace(plan, study=replace(plan.study, models=plan.study.models * 2)))
+
+    assert "MALFORMED" in {one.code for one in found.refusals}

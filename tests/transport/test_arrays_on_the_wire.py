@@ -83,6 +83,16 @@ def test_more_asks_than_a_pass_has_variants_are_refused_before_they_are_read(
     assert caught.value.code == "MALFORMED"
 
 
+@pytest.mark.parametrize("hiding", [b"\x08\xff\xff\x03", b"\x82\x01\x00", b"\x12\x00"])
+def test_asks_are_not_hidden_behind_what_is_none(hiding: bytes, monkeypatch: pytest.MonkeyPatch):
+    """Fields that nobody knows are skipped when bytes are read; their lengths must not lead past asks."""
+    monkeypatch.setattr(arrays_on_the_wire, "MOST_ASKS", 3)
+
+    with pytest.raises(ProtocolRefused, match="not well formed") as caught:
+        asks_from_bytes(hiding + b"\n\x00" * 20)
+    assert caught.value.code == "MALFORMED"
+
+
 @pytest.mark.parametrize("data", [b"\n", b"\n\xff", b"\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x80" * 9])
 def test_lengths_that_lead_nowhere_are_refused(data: bytes):
     with pytest.raises(ProtocolRefused) as caught:
