@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from fedstats.analyses.genotype_counts import NOT_COUNTED, count_variants
+from fedstats.analyses.genotype_counts import NOT_COUNTED, ArmParameters, count_arms, count_variants
+from fedstats.cohort import Cohort
 from fedstats.local import LocalSums
 from fedstats.step import Q, S, Step
 from fedstats.study import Filters, Floors, Model, Study
@@ -171,6 +172,23 @@ def test_people_are_counted_where_a_table_or_a_filter_needs_them(
     )
 
     assert asked == ["columns/moments@1"] * counted
+
+
+@pytest.mark.parametrize("by_sex", [True, False])
+def test_cases_are_counted_by_sex_where_that_is_asked_and_nowhere_else(by_sex: bool) -> None:
+    data, dosages, sex = x_data()
+    case = np.arange(90) % 4 == 0
+    cohort = Cohort(np.ones(90, np.bool_), np.zeros((90, 0)), case[:, None] * 1.0, np.zeros((90, 0)), sex == 1)
+    block = data.genotypes.block(np.arange(6))
+
+    found = count_arms(
+        replace(cohort, genotypes=block), ArmParameters(by_sex, np.array([0]), np.full(6, 99), np.full(6, 3))
+    )
+
+    called, men = (dosages >= 0) & case, by_sex & (sex == 1)
+    assert np.array_equal(found.called[:, 0], called.sum(axis=1))
+    assert np.array_equal(found.male_called[:, 0], (called & men).sum(axis=1))
+    assert np.array_equal(found.male_dosage[:, 0], (dosages * (called & men)).sum(axis=1))
 
 
 def test_people_without_a_call_are_not_guessed_where_nobody_counted_people() -> None:

@@ -254,6 +254,20 @@ def test_people_with_whom_no_run_began_are_refused(tmp_path: Path):
             driver.lines["FI"].call("Open", order)
 
 
+def test_people_of_whom_nothing_is_kept_are_refused(tmp_path: Path):
+    """A node that cannot compare people with those who were answered does not answer them."""
+    with attacked(tmp_path, ON) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+        driver.begin(plan)
+        node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]
+        node.ledger.write("DELETE FROM cohort_people")
+        order, blob = driver.order(plan, [BLOCK])
+        driver.lines["FI"].put(plan.run, "asks", blob)
+
+        with refused(driver, "FI", "OTHER_PEOPLE", ProtocolRefused):
+            driver.lines["FI"].call("Open", order)
+
+
 # One node left out
 
 

@@ -44,7 +44,8 @@ def certified(draw: st.DrawFn) -> tuple[tuple[Indices, ...], Indices]:
     known = np.flatnonzero(rng.random(60) < 0.6)
     crossing = draw(st.booleans())
     pass_of = rng.integers(0, draw(st.integers(1, 3)), len(known))
-    passes = tuple(known[(pass_of if crossing else np.sort(pass_of)) == number] for number in range(3))
+    parts = (known[(pass_of if crossing else np.sort(pass_of)) == number] for number in range(3))
+    passes = tuple(part for part in parts if len(part))
     first, last = np.sort(rng.integers(0, len(known) + 1, 2))
     run_of_variants = known[first:last]
     return passes, run_of_variants if draw(st.booleans()) else known[rng.random(len(known)) < 0.5]

@@ -206,3 +206,15 @@ def test_another_coordinator_may_not_ask_in_a_run(driver: Driver):
         with pytest.raises(ProtocolRefused, match="begun by another coordinator") as caught:
             driver.lines["FI"].call(method, asked)
         assert caught.value.code == "WRONG_SIGNER"
+
+
+def test_what_a_proposal_needs_stays_when_the_run_that_brought_it_ends(driver: Driver):
+    first, *_ = begun(driver)
+    second = replace(first, run="run-2")
+    driver.lines["FI"].call("Propose", second)
+
+    driver.lines["FI"].call("Finish", FinishOrder(first.run))
+
+    node = node_of(driver)
+    assert node.records.has_blob(second.panel)
+    assert node.records.has_blob(second.variants)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedstats.analyses.genotype_counts import count_genotypes, count_variants
+from fedstats.analyses.genotype_counts import ArmParameters, count_arms, count_genotypes, count_variants
 from fedstats.analyses.linear_design import linear_design
 from fedstats.analyses.linear_gwas import linear_gwas
 from fedstats.analyses.linear_sums import ScanParameters, scan
@@ -279,6 +279,24 @@ def sums_over_missing(steered: Steered, at: ScanParameters, variants: np.ndarray
 
 
 # A scale that isolates an outlier
+
+
+def test_cases_of_autosomes_counted_by_sex_are_refused(driver: Driver) -> None:
+    """Few cases may be men; what is counted of them is for chromosome X, where there is a floor for that."""
+    steered = logistic(driver)
+    people = describe(steered, LOGISTIC).people
+    totals = count_variants(steered, LOGISTIC, people, [Block(VARIANTS)]).take(np.arange(1, len(VARIANTS)))
+    block = Block(totals.variants)
+    asked = ArmParameters(False, np.array([0]), totals.whole_minor_count, totals.carrier_nodes)
+
+    refused(
+        steered,
+        lambda: list(steered.each(count_arms, LOGISTIC, [(block, replace(asked, by_sex=True))])),
+        "NOT_THE_TOTAL",
+    )
+    ((_, found),) = steered.each(count_arms, LOGISTIC, [(block, asked)])
+    assert not found.male_called.any()
+    assert found.called.any()
 
 
 def test_a_scale_that_rounds_everybody_but_one_to_zero_shows_a_genotype_and_is_refused(driver: Driver) -> None:
