@@ -67,33 +67,39 @@ def _required(study: Study, refused: Mapping[str, Mapping[str, Sequence[Reason]]
     """Refuse where a whole run fails: not for want of men on Y, but for want of people."""
     scanned = [model for model in study.models if not model.accounting]
     needed = [model for model in study.models if model.kind == "autosome" or len(refused) >= len(scanned)]
-    lines = [_sentence(model, refused[model.id]) for model in needed if model.id in refused]
-    if not lines:
+    # The model that counts people has the traits of the others, and is refused for the same people.
+    by_traits: dict[str, list[Mapping[str, Sequence[Reason]]]] = {}
+    for model in needed:
+        if model.id in refused:
+            by_traits.setdefault(_traits(model), []).append(refused[model.id])
+    if not by_traits:
         return
     reasons = [reason for model in needed for found in refused.get(model.id, {}).values() for reason in found]
     close = all(reason.rule == TOO_CLOSE_TO_EARLIER for reason in reasons)
     raise DisclosureRefused(
-        "; ".join(dict.fromkeys(lines)),
+        "; ".join(_sentence(traits, found) for traits, found in by_traits.items()),
         code="TOO_CLOSE" if close else "NOT_SERVED",
         hint=_CLOSE_HINT if close else _HINT,
     )
 
 
-def _sentence(model: Model, reasons: Mapping[str, Sequence[Reason]]) -> str:
-    rules: dict[str, list[str]] = {}
-    for node, found in reasons.items():
-        for reason in found:
+def _traits(model: Model) -> str:
+    return ", ".join(trait.name for trait in model.traits) or "the analysis"
+
+
+def _sentence(traits: str, refusals: Sequence[Mapping[str, Sequence[Reason]]]) -> str:
+    """Each rule once, with the nodes that have it."""
+    rules: dict[str, dict[str, None]] = {}
+    for node, reasons in (item for refused in refusals for item in refused.items()):
+        for reason in reasons:
             subject = f" ({reason.subject})" if reason.subject else ""
-            nodes = rules.setdefault(f"{_RULES[reason.rule].format(limit=reason.limit)}{subject}", [])
-            if node not in nodes:
-                nodes.append(node)
-    traits = ", ".join(trait.name for trait in model.traits) or "the analysis"
-    said = "; ".join(f"the policy of {listing(nodes)} {rule}" for rule, nodes in rules.items())
+            rules.setdefault(f"{_RULES[reason.rule].format(limit=reason.limit)}{subject}", {})[node] = None
+    said = "; ".join(f"the policy of {listing(list(nodes))} {rule}" for rule, nodes in rules.items())
     return f"{traits}: {said}"
 
 
 def _dropped_note(model: Model, reasons: Mapping[str, Sequence[Reason]]) -> Note:
-    message = f"variants of kind {model.kind} are left out: {_sentence(model, reasons)}"
+    message = f"variants of kind {model.kind} are left out: {_sentence(_traits(model), [reasons])}"
     return Note("KIND_NOT_SERVED", message, warning=True)
 
 

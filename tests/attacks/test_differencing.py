@@ -13,7 +13,16 @@ from fedstats.documents import decode, digest
 from fedstats.errors import ProtocolRefused
 from fedstats.study import Trait
 from fedstats.wire.blobs import variants_to_bytes
-from fedstats.wire.messages import AbandonOrder, BeginOrder, ComputeOrder, FinishOrder, Plan, Serving, UnmaskOrder
+from fedstats.wire.messages import (
+    AbandonOrder,
+    BeginOrder,
+    ComputeOrder,
+    FetchOrder,
+    FinishOrder,
+    Plan,
+    Serving,
+    UnmaskOrder,
+)
 from tests.attacks.attacker import (
     BLOCK,
     FOUR,
@@ -22,6 +31,7 @@ from tests.attacks.attacker import (
     attacked,
     counted,
     dosages_of,
+    entries,
     leaving_out,
     plan_of,
     refused,
@@ -266,6 +276,24 @@ def test_people_of_whom_nothing_is_kept_are_refused(tmp_path: Path):
 
         with refused(driver, "FI", "OTHER_PEOPLE", ProtocolRefused):
             driver.lines["FI"].call("Open", order)
+
+
+def test_words_are_computed_for_the_people_of_the_pass_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Masks that were agreed for some people must not lie on words about others."""
+    with attacked(tmp_path, ON) as driver:
+        plan = plan_of(driver, "run-1", (COUNTING,))
+        driver.begin(plan)
+        order, blob = driver.order(plan, [BLOCK])
+        readies = driver.ready(order, driver.open(order, blob))
+        node = driver.lines["FI"].agent.node  # type: ignore[attr-defined]
+        monkeypatch.setattr(type(node.cohorts), "name_of", lambda *_: "others")
+
+        driver.lines["FI"].start(ComputeOrder(order.run, order.pass_id, texts(readies)))
+        with pytest.raises(ProtocolRefused) as caught:
+            driver.lines["FI"].stream("Fetch", FetchOrder(order.run, order.pass_id, 0))
+
+        assert caught.value.code == "OTHER_PEOPLE"
+        assert "computed" not in [kind for kind, _ in entries(driver, "FI")]
 
 
 # One node left out

@@ -6,6 +6,7 @@ import pytest
 from fedstats.dataset import Dataset
 from fedstats.documents import decode, encode
 from fedstats.errors import DisclosureRefused
+from fedstats.planning.faults import listing
 from fedstats.planning.grouping import group
 from fedstats.planning.request import Request
 from fedstats.planning.resolve import resolve
@@ -93,6 +94,21 @@ def test_a_node_that_does_not_serve_ends_the_run_by_name() -> None:
 
     assert caught.value.message == "y: the policy of EE needs at least 3 people at a node"
     assert (caught.value.exit_code, "Nothing was sent" in caught.value.hint) == (3, True)
+
+
+def test_a_rule_is_said_once_of_models_with_the_same_traits() -> None:
+    """Too few people are too few to be counted, too: a second model with the same traits, refused for the same."""
+    nodes = alike({"y": [1.5, 2.5], "age": [1, 2]})
+    study = planned(Request("gwas", ("y",), ("age",)), nodes)
+
+    with pytest.raises(DisclosureRefused) as caught:
+        group(study, served(study, nodes, replace(OPEN, min_people=3, parameters_per_person=0.4)))
+
+    said = "; ".join(
+        f"the policy of {listing(list(nodes))} {rule}"
+        for rule in ("needs at least 3 people at a node", "allows at most 0.4 parameters a person")
+    )
+    assert caught.value.message == f"y: {said}"
 
 
 def test_y_without_enough_men_is_left_out_with_a_warning() -> None:
