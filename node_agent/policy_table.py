@@ -9,8 +9,8 @@ from node_agent.policy import ANALYSES, HARD_FLOORS, MOST_PER_PERSON, PRIVACY, U
 #: What each key limits, for `node.toml` and the guide; those that a new file spells out come first.
 WHY = {
     "min_people": "people of a model, at this node",
-    "min_arm": "cases, and controls, at this node",
-    "min_level": "people of a level of a category, at this node",
+    "min_arm": "cases, and controls, at this node; people with either value of a trait that has two",
+    "min_level": "people here of a level, or with other than a column's most frequent value; men, others, apart on X",
     "min_nodes": "nodes of a run",
     "min_mac": "minor alleles of a variant, over all nodes",
     "min_missing": "missing calls for '--missing drop', over all nodes",
