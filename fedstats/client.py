@@ -8,7 +8,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ from fedstats.frontend.backend import Backend, Event, Events, Place, Provenance
 from fedstats.frontend.job import Job
 from fedstats.frontend.run import run_request
 from fedstats.frontend.sinks import Result
+from fedstats.interrupts import Interrupts
 from fedstats.planning.panel import Panel, read_panel
 from fedstats.planning.request import Request, check_request
 from fedstats.planning.survey import Questions, Serve, Survey
@@ -207,8 +208,9 @@ class FederationClient(Analyst):
     def _run(self, job: Job, events: Events) -> dict[str, Result]:
         """One run, going on without nodes that were lost for good where that is allowed."""
         check_request(job.request)
-        with _state(job.place) as root, _stopped_cleanly(job.place):
-            session, lost = self._session(job.request, root, job.place, events), None
+        desk = replace(self._desk, interrupts=Interrupts())
+        with _state(job.place) as root, _stopped_cleanly(job.place), desk.interrupts.kept():
+            session, lost = _session(desk, job.request, root, job.place, events), None
             while True:
                 try:
                     with _open_session(session, job.place) as backend:
@@ -221,31 +223,33 @@ class FederationClient(Analyst):
                     # The people were answered with all nodes in earlier runs; this one can only wait for its node.
                     root.drop(session.state)
                     raise with_resume_line(lost, job.place) from refusal
-                session = self._without(lost, job, root, events)
+                session = _without(desk, lost, job, root, events)
 
     @contextlib.contextmanager
     def _open(self, request: Request, place: Place, events: Events) -> Iterator[Backend]:
-        with _state(place) as root, _open_session(self._session(request, root, place, events), place) as backend:
+        with _state(place) as root, _open_session(_session(self._desk, request, root, place, events), place) as backend:
             yield backend
 
-    def _session(self, request: Request, root: RunState, place: Place, events: Events) -> Session:
-        opening = open_resumed if place.resume else open_new
-        return opening(self._desk, request, root, _emit(events))
 
-    def _without(self, lost: NodeLost, job: Job, root: RunState, events: Events) -> Session:
-        """The session on the nodes that are left.
+def _session(desk: Desk, request: Request, root: RunState, place: Place, events: Events) -> Session:
+    opening = open_resumed if place.resume else open_new
+    return opening(desk, request, root, _emit(events))
 
-        Raises
-        ------
-        NodeLost
-            Going on would show the lost node's sums, and it had not agreed to that; or too few nodes are left.
-        """
-        choice = after_loss(root.current(), lost.node)
-        if choice == "stop":
-            raise with_resume_line(lost, job.place)
-        amends = choice == "amend"
-        events(Event("node", {"node": lost.node, "state": "left out", "message": lost.message}))
-        return open_without(self._desk, job.request, root, lost.node, amends=amends, emit=_emit(events))
+
+def _without(desk: Desk, lost: NodeLost, job: Job, root: RunState, events: Events) -> Session:
+    """The session on the nodes that are left.
+
+    Raises
+    ------
+    NodeLost
+        Going on would show the lost node's sums, and it had not agreed to that; or too few nodes are left.
+    """
+    choice = after_loss(root.current(), lost.node)
+    if choice == "stop":
+        raise with_resume_line(lost, job.place)
+    amends = choice == "amend"
+    events(Event("node", {"node": lost.node, "state": "left out", "message": lost.message}))
+    return open_without(desk, job.request, root, lost.node, amends=amends, emit=_emit(events))
 
 
 def connect(path: str | Path) -> FederationClient:

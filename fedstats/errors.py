@@ -93,6 +93,10 @@ class Failed(FedstatsError):
     """Something failed; nothing of what was computed is written."""
 
 
+class Stopped(Failed):
+    """The run is being stopped; calls that were waiting end."""
+
+
 class MaskMismatch(Failed):
     """The masks of a pass did not cancel."""
 

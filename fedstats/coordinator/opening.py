@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fedstats.coordinator.config import FederationSettings
@@ -16,6 +16,7 @@ from fedstats.coordinator.session_state import RunState, SessionDocument, Sessio
 from fedstats.documents import decode, document, encode
 from fedstats.errors import NodeUnreachable, UsageError
 from fedstats.identity.roster import roster_digest
+from fedstats.interrupts import Interrupts
 from fedstats.planning.panel import Panel
 from fedstats.planning.request import Request
 from fedstats.transport.base import Transport
@@ -51,6 +52,8 @@ class Desk:
     ----------
     open_line, open_key_holder
         How nodes and the key holder are reached; over gRPC unless a test says otherwise.
+    interrupts
+        Closes every line where a run is interrupted.
     """
 
     settings: FederationSettings
@@ -58,6 +61,7 @@ class Desk:
     panel_digest: str
     open_line: OpenLine = over_grpc
     open_key_holder: OpenKeyHolder = key_holder_over_grpc
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
 
 @document
@@ -181,6 +185,7 @@ def _lines(
 
     def nodes(wait_seconds: float) -> Nodes:
         patient = PatientTransport(line, wait_seconds, traffic, tell)
+        desk.interrupts.on_stop(patient.close)
         return Nodes(patient, desk.settings.identity, identities)
 
     return nodes(min(request.wait_seconds, PLANNING_WAIT_SECONDS)), nodes(request.wait_seconds)

@@ -21,7 +21,7 @@ from fedstats.coordinator.receipts import ABANDONED, abandon_everywhere
 from fedstats.coordinator.run import Run
 from fedstats.coordinator.splitting import PassWork
 from fedstats.documents import decode, document, encode
-from fedstats.errors import FedstatsError, ProtocolRefused
+from fedstats.errors import FedstatsError, ProtocolRefused, Stopped
 from fedstats.identity.signing import Signed
 from fedstats.privacy.masking import Masks
 from fedstats.privacy.masking_coordinator import (
@@ -32,7 +32,6 @@ from fedstats.privacy.masking_coordinator import (
 )
 from fedstats.privacy.messages import PassContext
 from fedstats.results.files import AtomicFile, write_failure
-from fedstats.transport.patient import Stopped
 from fedstats.wire.messages import (
     AbandonOrder,
     Accepted,

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fedstats.errors import Failed, FedstatsError
+from fedstats.errors import Failed, FedstatsError, Stopped
 from fedstats.results.files import write_failure
 
 Clock = Callable[[], datetime]
@@ -127,7 +127,7 @@ def _duration(seconds: float) -> str:
 
 def _epitaph(error: BaseException) -> str:
     """The line that says why the run ended before its time."""
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | Stopped):
         return "INTERRUPTED by the user."
     if isinstance(error, FedstatsError):
         return f"ERROR ({error.code}, exit {error.exit_code}): {error}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from fedstats.errors import Failed, NodeLost, NodeUnreachable
+from fedstats.errors import Failed, NodeLost, NodeUnreachable, Stopped
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Method, OrderAt, StreamMethod, Transport
 from fedstats.transport.traffic import Traffic
@@ -37,10 +37,6 @@ OnState = Callable[[str, str, NodeUnreachable | None], None]
 
 def no_state(node: str, state: str, error: NodeUnreachable | None) -> None:
     """Tell nobody."""
-
-
-class Stopped(Failed):
-    """The run is being stopped; calls that were waiting end."""
 
 
 @dataclass

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fedstats.errors import DisclosureRefused, Failed, NodeLost, NodeUnreachable
+from fedstats.errors import DisclosureRefused, Failed, NodeLost, NodeUnreachable, Stopped
 from fedstats.identity.signing import Signed
-from fedstats.transport.patient import Clock, PatientTransport, Stopped
+from fedstats.transport.patient import Clock, PatientTransport
 
 ORDER = Signed("Order", "aa" * 32, b"order", b"s" * 64)
 ANSWER = Signed("Answer", "bb" * 32, b"answer", b"s" * 64)
