@@ -12,11 +12,13 @@ class Rows:
     """Result of one chunk: for each table, columns of equal length by name.
 
     The column "variant" holds panel indices. Association analyses have one table per trait, named after it.
-    `filtered` counts, per filter, variants that were left out without a row.
+    `filtered` counts, per filter, variants that were left out without a row. `people` is how many people were counted
+    with the genotypes, 0 where an analysis counts them apart.
     """
 
     tables: Mapping[str, Mapping[str, np.ndarray]]
     filtered: Mapping[str, int] = field(default_factory=dict)
+    people: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedstats.additive import Limits, layout, total_words
+from fedstats.additive import Additive, Limits, layout, total_words
 from fedstats.arrays import Indices
 from fedstats.certified import uncertified
 from fedstats.fixed_point import decode
@@ -121,8 +121,7 @@ class OfModel:
         if rows is None:
             raise uncertified(step)
         parts = [read.totals[0] for read in found]
-        kind = type(parts[0])
-        return kind(**{name: _joined([getattr(part, name) for part in parts])[rows] for name in kind.schema()})
+        return _of_variants(type(parts[0]), parts, rows)
 
     def once(self, name: str, make: Callable[[], V]) -> V:
         """What `make` gives, computed once for this run and model."""
@@ -150,6 +149,15 @@ def _places(known: Indices, variants: Indices, order: Indices | None) -> slice |
     return rows if (known[rows] == variants).all() else None
 
 
+def _of_variants(kind: type[Additive], releases: Sequence[Any], rows: slice | Indices) -> Any:
+    """Releases of several blocks as one of some of their variants; what does not run along variants is that of all."""
+    found = {}
+    for name, declared in kind.schema().items():
+        values = [getattr(release, name) for release in releases]
+        found[name] = _joined(values)[rows] if "variant" in declared.dims else values[0]
+    return kind(**found)
+
+
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -168,6 +176,5 @@ def _decoded(
     if not step.genotypes:
         return _Read(tuple(parameters), tuple(totals), np.zeros(0, np.int64))
     blocks = [variants for variants, _ in asked if variants is not None]
-    kind = step.release
-    joined = kind(**{name: np.concatenate([getattr(total, name) for total in totals]) for name in kind.schema()})
-    return _Read(tuple(parameters), (joined,), np.concatenate(blocks))
+    together = _of_variants(step.release, totals, slice(None))
+    return _Read(tuple(parameters), (together,), np.concatenate(blocks))

@@ -13,7 +13,7 @@ from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("freq", steps=("columns/moments",))
+@analysis("freq")
 def allele_frequency(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "afreq": ALT_FREQS and OBS_CT of each variant."""
     yield from counted_tables(federation, study, chunks, _tables)

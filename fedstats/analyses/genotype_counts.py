@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 import numpy as np
 
 from fedstats.additive import Additive, Count, Limits
-from fedstats.analyses.moments import certified_description
 from fedstats.arrays import Bools, Counts, Indices, Reals
 from fedstats.certified import Certified, not_the_total, require_same
 from fedstats.cohort import Cohort
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
 
 
 #: The steps whose totals admit variants and give their means.
-COUNTS, COUNTS_BY_SEX = "genotypes/counts@1", "genotypes/counts_by_sex@1"
-
-#: Stands for how many people there are where that was not asked.
-NOT_COUNTED = -1
+COUNTS, COUNTS_BY_SEX = "genotypes/counts@2", "genotypes/counts_by_sex@2"
 
 
 def _nodes(limits: Limits) -> float:
@@ -39,7 +35,7 @@ _NODE_FIELDS = frozenset({"alternative_nodes", "reference_nodes", "missing_nodes
 
 @dataclass(frozen=True)
 class GenotypeCounts(Additive):
-    """Calls of the people who are in; the last three count nodes: each node adds one or nothing."""
+    """Calls of the people who are in, and how many these are; of `_NODE_FIELDS` each node adds one or nothing."""
 
     NODEWISE: ClassVar[frozenset[str]] = _NODE_FIELDS
 
@@ -49,6 +45,7 @@ class GenotypeCounts(Additive):
     alternative_nodes: Annotated[Counts, Count("variant", bound=_nodes)]
     reference_nodes: Annotated[Counts, Count("variant", bound=_nodes)]
     missing_nodes: Annotated[Counts, Count("variant", bound=_nodes)]
+    people: Annotated[Counts, Count("one")]
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,7 @@ def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG
         heterozygous=calls.heterozygous,
         homozygous_alternative=calls.homozygous_alternative,
         **_node_marks(cohort, calls),
+        people=np.array([cohort.size]),
     )
 
 
@@ -84,6 +82,7 @@ def count_genotypes_by_sex(cohort: Cohort, at: Nothing) -> CountsBySex:  # noqa:
         male_heterozygous=males.heterozygous,
         male_homozygous_alternative=males.homozygous_alternative,
         **_node_marks(cohort, calls),
+        people=np.array([cohort.size]),
     )
 
 
@@ -167,8 +166,8 @@ def _columns(columns: list[Counts], shape: tuple[int, int]) -> Counts:
 class VariantTotals:
     """Counts of some variants over the federation, shape (variant,) each, and what follows from them.
 
-    `people` is NOT_COUNTED where nothing needs it. `male_*` are zero except on chromosome X. Dosage is the file's
-    0, 1, 2 of ALT everywhere; alleles are counted as they are: a male has one X, and everybody one MT.
+    `male_*` are zero except on chromosome X. Dosage is the file's 0, 1, 2 of ALT everywhere; alleles are counted as
+    they are: a male has one X, and everybody one MT.
     """
 
     kind: VariantKind
@@ -199,9 +198,7 @@ class VariantTotals:
 
     @property
     def missing(self) -> Counts:
-        """People without a call; only where people were counted."""
-        if self.people == NOT_COUNTED:
-            raise ValueError("people without a call are asked for where nobody counted the people")
+        """People without a call."""
         return self.people - self.called
 
     @property
@@ -271,7 +268,7 @@ def share(part: Reals | Counts, whole: Reals | Counts) -> Reals:
         return np.asarray(np.where(whole > 0, part / np.maximum(whole, 1), np.nan))
 
 
-def count_variants(federation: Federation, model: Model, people: int, blocks: Iterable[Block]) -> VariantTotals:
+def count_variants(federation: Federation, model: Model, blocks: Iterable[Block]) -> VariantTotals:
     """Totals of the counting pass over some blocks of a model's variants, in their order."""
     asks = ((block, Nothing()) for block in blocks)
     counted: list[tuple[Block, GenotypeCounts]] = []
@@ -280,14 +277,15 @@ def count_variants(federation: Federation, model: Model, people: int, blocks: It
         counted.extend(by_sex)
     else:
         counted.extend(federation.each(count_genotypes, model, asks))
-    return variant_totals(model, people, counted)
+    return variant_totals(model, counted)
 
 
-def variant_totals(model: Model, people: int, counted: Sequence[tuple[Block, GenotypeCounts]]) -> VariantTotals:
-    """What the counts of some blocks of a model say, in their order."""
+def variant_totals(model: Model, counted: Sequence[tuple[Block, GenotypeCounts]]) -> VariantTotals:
+    """What the counts of some blocks of a model say, in their order; all are of the same people."""
     zero = [np.zeros(len(block), np.int64) for block, _ in counted]
-    names = [f.name for f in fields(CountsBySex)]
+    names = [f.name for f in fields(CountsBySex) if f.name != "people"]
     found = {n: _joined([getattr(c, n, z) for (_, c), z in zip(counted, zero, strict=True)]) for n in names}
+    people = int(counted[0][1].people[0]) if counted else 0
     return VariantTotals(
         kind=model.kind, people=people, variants=_joined([block.variants for block, _ in counted]), **found
     )
@@ -301,10 +299,8 @@ def counts_follow(at: Any, model: Model, block: Block | None, certified: Certifi
     if block is None:
         raise not_the_total("counts of no variants")
     names = {entry.name for entry in fields(at)}
-    # Only who lacks a call depends on how many people there are.
-    people = certified_description(model, certified).people if "missing" in names else 0
     counted = certified.over(COUNTS_BY_SEX if model.kind == "x" else COUNTS, block.variants)
-    totals = variant_totals(model, people, [(block, counted)])
+    totals = variant_totals(model, [(block, counted)])
     for name in ("called", "dosage", "missing", "missing_nodes", "carrier_nodes"):
         if name in names:
             require_same(getattr(at, name), getattr(totals, name), f"counts of variants ({name})")

@@ -16,7 +16,7 @@ from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("hardy", steps=("columns/moments",))
+@analysis("hardy")
 def hardy_weinberg(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "hardy" of autosomes and XY, and "hardy.x" of X, by sex; Y and MT have no heterozygotes to test."""
     tested = [chunk for chunk in chunks if chunk.kind in ("autosome", "x")]

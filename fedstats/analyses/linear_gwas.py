@@ -54,7 +54,7 @@ def scan_chunk(federation: Federation, study: Study, designs: dict[str, LinearDe
 
 def _scan_model(federation: Federation, study: Study, design: LinearDesign, chunk: Chunk) -> Rows:
     model = design.model
-    counted = count_variants(federation, model, design.description.people, chunk.blocks())
+    counted = count_variants(federation, model, chunk.blocks())
     kept, filtered = filter_variants(federation, study, model, counted)
     rows = AssociationRows(
         kept, [t.name for t in model.traits], design.description.cases(model), len(study.nodes), TEST

@@ -121,7 +121,7 @@ def scan_chunk(federation: Federation, study: Study, designs: dict[str, Logistic
 def _scan_model(federation: Federation, study: Study, design: LogisticDesign, chunk: Chunk) -> Rows:
     columns, model = design.columns, design.columns.model
     cases = columns.description.cases(model)
-    counted = count_variants(federation, model, columns.description.people, chunk.blocks())
+    counted = count_variants(federation, model, chunk.blocks())
     kept, filtered = filter_variants(federation, study, model, counted)
     treatment = treat_missing(kept, study)
     test = "LOGISTIC_WALD" if study.test == "wald" else "LOGISTIC_SCORE"

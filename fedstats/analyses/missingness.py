@@ -12,10 +12,10 @@ from fedstats.rows import Note, Rows
 from fedstats.study import Chunk, Model, Study
 
 
-@analysis("missing", steps=("columns/moments",))
+@analysis("missing")
 def missingness(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Table "vmiss": MISSING_CT, OBS_CT (people) and F_MISS of each variant."""
-    yield from counted_tables(federation, study, chunks, _tables, with_people=True)
+    yield from counted_tables(federation, study, chunks, _tables)
 
 
 def _tables(

@@ -68,6 +68,13 @@ def people_accounting(cohort: Cohort, _nothing: Nothing) -> PeopleCounts:
     )
 
 
+def only_everyone(people: int) -> PeopleCounts:
+    """The counts of people who need neither trait nor covariate, once it is known how many they are."""
+    none = np.zeros(0, np.int64)
+    at_hand = dict.fromkeys(PeopleCounts.schema(), none)
+    return PeopleCounts(**{**at_hand, "everyone": np.array([people]), "incomplete": np.zeros(1, np.int64)})
+
+
 def count_people(federation: Federation, model: Model) -> PeopleCounts:
     """The counts over the federation, after a check that they fit the codings that were decided.
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from fedstats.analyses.association_rows import WITHHELD
-from fedstats.analyses.genotype_counts import NOT_COUNTED, VariantTotals, above_floors, count_variants
-from fedstats.analyses.moments import describe
+from fedstats.analyses.genotype_counts import VariantTotals, above_floors, count_variants
 from fedstats.analyses.statuses import status
 from fedstats.analyses.variant_filters import filter_variants
 from fedstats.federation import Federation
@@ -18,39 +17,23 @@ Columns = Mapping[str, np.ndarray]
 Tables = Callable[[Federation, Study, Model, VariantTotals], Mapping[str, Columns]]
 
 
-def counted_tables(
-    federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables, *, with_people: bool = False
-) -> Iterator[Rows]:
-    """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status.
-
-    How many people there are is asked where the tables need it (`with_people`) or a filter does: it takes a pass.
-    """
-    asked = with_people or study.filters.geno is not None
-    people = _people(federation, study) if asked else dict.fromkeys((m.id for m in study.models), NOT_COUNTED)
+def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk], tables: Tables) -> Iterator[Rows]:
+    """Rows of each chunk from its counts; values of variants under the floors are withheld, with a status."""
 
     def rows(handle: Federation, chunk: Chunk) -> Rows:
         found: dict[str, Columns] = {}
         filtered: dict[str, int] = {}
+        people = 0
         for model in study.model(chunk.kind):
-            totals, taken = filter_variants(
-                handle, study, model, count_variants(handle, model, people[model.id], chunk.blocks())
-            )
+            totals, taken = filter_variants(handle, study, model, count_variants(handle, model, chunk.blocks()))
+            people = max(people, totals.people)
             low = ~above_floors(totals, study.floors)
             made = tables(handle, study, model, totals)
             found.update({name: _finished(totals, low, columns) for name, columns in made.items()})
             filtered = {name: filtered.get(name, 0) + count for name, count in taken.items()}
-        return Rows(found, filtered)
+        return Rows(found, filtered, people)
 
     yield from federation.map(rows, chunks)
-
-
-def _people(federation: Federation, study: Study) -> dict[str, int]:
-    """How many people each model has; models that are twins have the same."""
-    found: dict[str, int] = {}
-    for model in study.models:
-        twin = study.twin(model).id
-        found[model.id] = found[twin] if twin in found else describe(federation, model).people
-    return found
 
 
 def _finished(totals: VariantTotals, low: np.ndarray, columns: Columns) -> Columns:

@@ -12,7 +12,7 @@ from fedstats.errors import Failed
 from fedstats.rows import Rows
 
 #: What every such file begins with.
-_MARK = b"fedstats rows 1\n"
+_MARK = b"fedstats rows 2\n"
 _LENGTH_BYTES = 8  # of the head's length
 
 
@@ -33,6 +33,7 @@ def rows_to_parts(rows: Rows) -> list[bytes | memoryview]:
         "tables": tables,
         "arrays": [(array.dtype.str, array.shape) for array in arrays],
         "filtered": {name: int(count) for name, count in rows.filtered.items()},
+        "people": int(rows.people),
     }
     body = json.dumps(head).encode()
     return [_MARK, len(body).to_bytes(_LENGTH_BYTES, "little"), body, *(_bytes_of(array) for array in arrays)]
@@ -59,7 +60,7 @@ def rows_from_bytes(body: bytes) -> Rows:
     tables = {
         table: {name: arrays[place] for name, place in places.items()} for table, places in head["tables"].items()
     }
-    return Rows(tables, head["filtered"])
+    return Rows(tables, head["filtered"], head["people"])
 
 
 def _arrays(described: list[tuple[str, list[int]]], body: memoryview) -> Iterator[np.ndarray]:

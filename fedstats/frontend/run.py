@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import fedstats.analyses  # noqa: F401  # registers every analysis
-from fedstats.analyses.people_accounting import count_people
+from fedstats.analyses.people_accounting import count_people, only_everyone
 from fedstats.analysis import ANALYSES
 from fedstats.errors import NodeUnreachable
 from fedstats.frontend.backend import Backend, Event, Events, RosterShrinks, no_events
@@ -117,5 +117,7 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             sinks.append(found.tables)
             give_back_memory(above=_MAY_STAY_FREE)
             outcome.filtered.setdefault(study.analysis, Counter()).update(found.filtered)
+            if study.accounting is None and found.people:
+                outcome.people.setdefault(study.analysis, (study.scanned[0], only_everyone(found.people)))
             progress.advance()
     progress.finish()

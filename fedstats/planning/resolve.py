@@ -195,10 +195,11 @@ def _study(design: _Design, analysis: str, groups: Sequence[tuple[Trait, ...]], 
     )
     request = design.request
     noised = request.privacy == "dp"
+    # Who lacks what is counted exactly, so not beside noised sums; and where nobody can lack anything, by every step.
+    counted = not noised and bool(accounting.traits or accounting.terms)
     return Study(
         analysis=analysis,
-        # Who lacks what is counted exactly, so not beside noised sums.
-        models=tuple(models) if noised else (*models, accounting),
+        models=(*models, accounting) if counted else tuple(models),
         nodes=tuple(design.surveys),
         missing=request.missing,
         test=request.test,

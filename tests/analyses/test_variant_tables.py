@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from fedstats.analyses.genotype_counts import NOT_COUNTED, ArmParameters, count_arms, count_variants
+from fedstats.analyses.genotype_counts import ArmParameters, count_arms, count_variants
 from fedstats.cohort import Cohort
 from fedstats.local import LocalSums
 from fedstats.step import Q, S, Step
@@ -144,34 +144,23 @@ def test_values_under_the_floors_are_withheld(analysis: str, table: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("analysis", "filters", "counted"),
-    [
-        ("freq", Filters(), False),
-        ("hardy", Filters(maf=0.1), False),
-        ("missing", Filters(), True),
-        ("freq", Filters(geno=0.5), True),
-        ("hardy", Filters(geno=0.5), True),
-    ],
+    ("analysis", "filters"),
+    [("freq", Filters()), ("hardy", Filters(maf=0.1)), ("missing", Filters()), ("hardy", Filters(geno=0.5))],
 )
-def test_people_are_counted_where_a_table_or_a_filter_needs_them(
-    analysis: str, filters: Filters, counted: bool
-) -> None:
-    """Asking takes a pass at every node."""
+def test_tables_of_counts_ask_for_nothing_but_counts(analysis: str, filters: Filters) -> None:
+    """Every sum over whole cohorts takes a pass at each node."""
     dosages = np.tile(np.arange(90) % 3, (3, 1))
     dosages[:2, :30] = -1
     study = Study(analysis, (Model("m", "autosome"),), ("A", "B", "C"), floors=planted.NO_FLOORS, filters=filters)
-    asked: list[str] = []
 
-    class Asked(LocalSums):
-        def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:
-            asked.append(step.name)
-            return super().sum(step, model, parameters)
+    class Blocks(LocalSums):
+        def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:  # noqa: ARG002  # as a federation has it
+            raise AssertionError(f"{step.name} was asked")
 
-    planted.run(
-        Asked(planted.federation(planted.dataset(dosages, {}), np.arange(90) % 3).sites), study, planted.one_chunk(3)
-    )
+    sites = planted.federation(planted.dataset(dosages, {}), np.arange(90) % 3).sites
+    found = planted.run(Blocks(sites), study, planted.one_chunk(3))
 
-    assert asked == ["columns/moments@1"] * counted
+    assert found
 
 
 @pytest.mark.parametrize("by_sex", [True, False])
@@ -191,14 +180,15 @@ def test_cases_are_counted_by_sex_where_that_is_asked_and_nowhere_else(by_sex: b
     assert np.array_equal(found.male_dosage[:, 0], (dosages * (called & men)).sum(axis=1))
 
 
-def test_people_without_a_call_are_not_guessed_where_nobody_counted_people() -> None:
-    of = planted.federation(planted.dataset(np.tile(np.arange(9) % 3, (2, 1)), {}), np.arange(9) % 3)
-    model = Model("m", "autosome")
+def test_people_are_counted_with_the_genotypes() -> None:
+    dosages = np.tile(np.arange(9) % 3, (2, 1))
+    dosages[1, :4] = -1
+    of = planted.federation(planted.dataset(dosages, {}), np.arange(9) % 3)
     (chunk,) = planted.one_chunk(2)
 
-    assert count_variants(of, model, 9, chunk.blocks()).missing.tolist() == [0, 0]
-    with pytest.raises(ValueError, match="nobody counted the people"):
-        count_variants(of, model, NOT_COUNTED, chunk.blocks()).missing  # noqa: B018  # asking is what raises
+    found = count_variants(of, Model("m", "autosome"), chunk.blocks())
+
+    assert (found.people, found.called.tolist(), found.missing.tolist()) == (9, [9, 5], [0, 4])
 
 
 def test_stratified_hardy_does_not_see_differences_between_sites() -> None:

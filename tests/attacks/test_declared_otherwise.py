@@ -96,7 +96,7 @@ def test_autosomes_are_not_counted_by_sex(tmp_path: Path) -> None:
     with attacked(tmp_path, ON) as driver:
         plan = plan_of(driver, "run-1", (COUNTING,))
         driver.begin(plan)
-        order, blob = driver.order(plan, [BLOCK], step="genotypes/counts_by_sex@1")
+        order, blob = driver.order(plan, [BLOCK], step="genotypes/counts_by_sex@2")
         driver.lines["FI"].put(plan.run, "asks", blob)
 
         with refused(driver, "FI", "STEP_NOT_ALLOWED", ProtocolRefused):

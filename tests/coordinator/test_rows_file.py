@@ -16,7 +16,7 @@ def rows() -> Rows:
     shared = {"variant": counts, "OBS_CT": counts, "MISSING": np.zeros(5, np.int8), "few": np.arange(10)[::2]}
     text = np.array(["a", "bcd", "", "é", "e"], object)
     tables = {"q1": {**shared, "BETA": effects[0]}, "q2": {**shared, "BETA": effects[1]}, "other": {"ID": text}}
-    return Rows({**tables, "none": {"variant": np.zeros(0, np.int64)}}, {"maf": 3})
+    return Rows({**tables, "none": {"variant": np.zeros(0, np.int64)}}, {"maf": 3}, 957)
 
 
 def test_rows_come_back_with_their_types():
@@ -24,7 +24,7 @@ def test_rows_come_back_with_their_types():
 
     found = rows_from_bytes(b"".join(rows_to_parts(kept)))
 
-    assert found.filtered == {"maf": 3}
+    assert (found.filtered, found.people) == ({"maf": 3}, 957)
     assert found.tables.keys() == kept.tables.keys()
     for table, columns in kept.tables.items():
         for name, column in columns.items():

@@ -187,6 +187,24 @@ def test_the_record_of_a_run_counts_people_and_statuses(tmp_path: Path) -> None:
     assert record["request"]["covar"] == COVARIATES
 
 
+@pytest.mark.parametrize("command", ["freq", "hardy", "missing"])
+def test_tables_of_counts_say_how_many_people_they_are_of(command: str, tmp_path: Path) -> None:
+    getattr(three_sites(), command)(chr="22", out=tmp_path / "run")
+
+    record = json.loads((tmp_path / "run.run.json").read_text())
+    # The data README: 957 people; nobody lacks anything where nothing is asked for.
+    assert record["people"][command] == {"everyone": 957, "covariate_missing": 0, "traits": {}}
+    assert "people whom the run may use" in (tmp_path / "run.report.html").read_text()
+
+
+def test_tables_of_counts_of_some_people_say_who_is_left_out(tmp_path: Path) -> None:
+    three_sites().freq("qt1", chr="22", out=tmp_path / "run")
+
+    record = json.loads((tmp_path / "run.run.json").read_text())
+    assert record["people"]["freq"]["everyone"] == 957
+    assert 0 < record["people"]["freq"]["traits"]["qt1"]["trait_missing"] < 957
+
+
 def test_events_tell_of_plan_passes_and_results() -> None:
     told: list[Event] = []
 

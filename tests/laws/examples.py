@@ -89,8 +89,8 @@ def _admission() -> dict[str, np.ndarray]:
 _PARAMETERS: Mapping[str, Callable[[Cohort], Any]] = {
     "columns/moments@1": lambda of: Nothing(),
     "columns/cross_products@2": scaling,
-    "genotypes/counts@1": lambda of: Nothing(),
-    "genotypes/counts_by_sex@1": lambda of: Nothing(),
+    "genotypes/counts@2": lambda of: Nothing(),
+    "genotypes/counts_by_sex@2": lambda of: Nothing(),
     "genotypes/arms@2": lambda of: ArmParameters(True, np.array([1]), **_admission()),
     "genotypes/hardy_strata@1": lambda of: StrataParameters(True, **_admission()),
     "linear_gwas/scan@1": _scan,

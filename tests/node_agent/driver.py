@@ -298,7 +298,7 @@ class Driver:
         plan: Plan,
         variants: list[np.ndarray] | None,
         *,
-        step: str = "genotypes/counts@1",
+        step: str = "genotypes/counts@2",
         model: str = "a0",
         call: int = 0,
         attempt: int = 0,

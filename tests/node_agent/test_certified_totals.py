@@ -14,6 +14,8 @@ from fedstats.study import Model
 from node_agent.certified_totals import OfModel, _Read
 
 MODEL = Model("q1", "autosome", (), ())
+#: All variants are counted of the same people.
+PEOPLE = 77
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Passes:
 
 def counts_of(variants: Indices) -> GenotypeCounts:
     """Counts that tell which variant and which field they are of."""
-    return GenotypeCounts(*(10 * variants + number for number in range(len(fields(GenotypeCounts)))))
+    names = [entry.name for entry in fields(GenotypeCounts) if entry.name != "people"]
+    return GenotypeCounts(**{name: 10 * variants + at for at, name in enumerate(names)}, people=np.array([PEOPLE]))
 
 
 def over(passes: tuple[Indices, ...], variants: Indices) -> GenotypeCounts:

@@ -214,7 +214,7 @@ def test_a_run_that_another_step_was_smuggled_into_is_refused(played: Played) ->
     node = next(iter(played.agents.values())).node
     played.gwas(project="mixed")
     noised = last_plan(node)
-    for step in ("genotypes/counts@1", "columns/moments@1", "linear_gwas/scan@1", "people/accounting@1"):
+    for step in ("genotypes/counts@2", "columns/moments@1", "linear_gwas/scan@1", "people/accounting@1"):
         with pytest.raises(ProtocolRefused) as caught:
             permitted_step(step, noised.study, Model("a0", "autosome"))
         assert caught.value.code == "STEP_NOT_ALLOWED"

@@ -36,7 +36,7 @@ def test_total_of_a_pass_is_the_pooled_count(tmp_path: Path, privacy: str):
     with begun(tmp_path, privacy) as (driver, plan, order, blob):
         total = driver.whole_pass(plan, order, blob)
 
-        first = 10 * 6 + 1
+        first = 10 * 6 + 2
         for number, (block, words) in enumerate(zip(BLOCKS, (total[:first], total[first:]), strict=True)):
             counts = driver.counts(plan, order, words, block, number)
             called, het, hom = naive_counts(driver.federation, block)

@@ -108,7 +108,7 @@ def test_a_pass_goes_on_after_kill_9_and_no_chunk_is_made_twice(tmp_path: Path, 
 
         plan = driver.plan(privacy="masked")
         order, _ = driver.order(plan, BLOCKS)
-        words = 10 * 6 + 1
+        words = 10 * 6 + 2
         counts = driver.counts(plan, order, total[words : 2 * words], BLOCKS[1], 1)
     pooled = np.concatenate([one.dosages for one in federation.sites], axis=1)[BLOCKS[1]]
     np.testing.assert_array_equal(counts.called, (pooled >= 0).sum(axis=1))

@@ -110,7 +110,7 @@ def test_variants_of_every_kind_are_paid_for_together() -> None:
 
 
 def test_steps_of_which_nobody_knows_what_a_person_changes_cannot_be_noised() -> None:
-    for name in ("genotypes/counts@1", "columns/moments@1", "linear_gwas/scan@1"):
+    for name in ("genotypes/counts@2", "columns/moments@1", "linear_gwas/scan@1"):
         with pytest.raises(ProtocolRefused) as caught:
             bounded_schema(STEPS[name])
         assert caught.value.code == "NOT_BOUNDED"

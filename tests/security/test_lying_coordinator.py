@@ -81,7 +81,7 @@ def logistic(driver: Driver) -> Steered:
 def scanned(steered: Steered, change: Callable[[ScanParameters], ScanParameters]) -> tuple[ScanParameters, np.ndarray]:
     """Moments and counts as an honest coordinator asks them; then the parameters of a scan, with one change."""
     design = linear_design(steered, steered.plan.study, LINEAR)
-    totals = count_variants(steered, LINEAR, design.description.people, [Block(VARIANTS)])
+    totals = count_variants(steered, LINEAR, [Block(VARIANTS)])
     variants = VARIANTS[1:]
     return change(_scan_parameters(design, totals.of(variants))), variants
 
@@ -284,8 +284,8 @@ def sums_over_missing(steered: Steered, at: ScanParameters, variants: np.ndarray
 def test_cases_of_autosomes_counted_by_sex_are_refused(driver: Driver) -> None:
     """Few cases may be men; what is counted of them is for chromosome X, where there is a floor for that."""
     steered = logistic(driver)
-    people = describe(steered, LOGISTIC).people
-    totals = count_variants(steered, LOGISTIC, people, [Block(VARIANTS)]).take(np.arange(1, len(VARIANTS)))
+    describe(steered, LOGISTIC)
+    totals = count_variants(steered, LOGISTIC, [Block(VARIANTS)]).take(np.arange(1, len(VARIANTS)))
     block = Block(totals.variants)
     asked = ArmParameters(False, np.array([0]), totals.whole_minor_count, totals.carrier_nodes)
 
@@ -333,8 +333,7 @@ def test_counts_that_make_a_rare_variant_common_show_its_carrier_and_are_refused
     steered = linear(driver)
     site = driver.federation.site(HOME)
     design = linear_design(steered, steered.plan.study, LINEAR)
-    people = design.description.people
-    totals = count_variants(steered, LINEAR, people, [Block(VARIANTS)])
+    totals = count_variants(steered, LINEAR, [Block(VARIANTS)])
     truth = _scan_parameters(design, totals.of(np.array([RARE])))
     lie = replace(truth, minor_count=np.array([50]), carrier_nodes=np.array([3]))
 
@@ -358,7 +357,7 @@ def test_every_count_of_a_scan_must_be_the_certified_one(driver: Driver, name: s
 def test_a_variant_that_was_not_counted_is_not_scanned(driver: Driver) -> None:
     steered = linear(driver)
     design = linear_design(steered, steered.plan.study, LINEAR)
-    totals = count_variants(steered, LINEAR, design.description.people, [Block(VARIANTS)])
+    totals = count_variants(steered, LINEAR, [Block(VARIANTS)])
     at, uncounted = _scan_parameters(design, totals.of(VARIANTS[1:3])), np.array([1, 20])
 
     refused(steered, lambda: list(steered.each(scan, LINEAR, [(Block(uncounted), at)])), "UNCERTIFIED")
@@ -394,7 +393,7 @@ def test_a_null_model_that_was_not_fitted_admits_no_variant(driver: Driver) -> N
     steered = logistic(driver)
     described = describe(steered, LOGISTIC)
     scale = scaling(LOGISTIC, described)
-    totals = count_variants(steered, LOGISTIC, described.people, [Block(VARIANTS)]).of(VARIANTS[1:])
+    totals = count_variants(steered, LOGISTIC, [Block(VARIANTS)]).of(VARIANTS[1:])
     counts = {name: getattr(totals, name) for name in ("called", "dosage", "carrier_nodes")}
     start = np.array([np.log(described.trait_means[0] / (1 - described.trait_means[0])), 0.0])
     at = RoundZeroAsk(**vars(scale), **counts, minor_count=totals.whole_minor_count, trait=0, null=start)

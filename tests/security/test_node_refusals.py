@@ -468,7 +468,7 @@ def test_variants_that_the_run_does_not_have_are_refused(driver: Driver, variant
     order, blob = driver.order(plan, BLOCK)
     good = order
     if variants is None:
-        order, blob = replace(order, step="genotypes/counts@1"), b""
+        order, blob = replace(order, step="genotypes/counts@2"), b""
         order = replace(order, asks=driver.lines["FI"].put(order.run, "asks", blob))
     else:
         order, blob = driver.order(plan, variants)
