@@ -154,7 +154,7 @@ def test_tables_of_counts_ask_for_nothing_but_counts(analysis: str, filters: Fil
     study = Study(analysis, (Model("m", "autosome"),), ("A", "B", "C"), floors=planted.NO_FLOORS, filters=filters)
 
     class Blocks(LocalSums):
-        def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:  # noqa: ARG002  # as a federation has it
+        def sum(self, step: Step[Q, S], model: Model, parameters: Q) -> S:  # as a federation has it
             raise AssertionError(f"{step.name} was asked")
 
     sites = planted.federation(planted.dataset(dosages, {}), np.arange(90) % 3).sites
