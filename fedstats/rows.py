@@ -1,10 +1,21 @@
 """What a plan yields: rows of results, and notes for whoever reads the log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from fedstats.arrays import Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """Variants that a filter, named as in `Filters`, took from the results of some traits: there they have no row."""
+
+    name: str
+    traits: tuple[str, ...]
+    variants: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -12,12 +23,12 @@ class Rows:
     """Result of one chunk: for each table, columns of equal length by name.
 
     The column "variant" holds panel indices. Association analyses have one table per trait, named after it.
-    `filtered` counts, per filter, variants that were left out without a row. `people` is how many people were counted
-    with the genotypes, 0 where an analysis counts them apart.
+    `filtered` are the variants that were left out without a row. `people` is how many people were counted with the
+    genotypes, 0 where an analysis counts them apart.
     """
 
     tables: Mapping[str, Mapping[str, np.ndarray]]
-    filtered: Mapping[str, int] = field(default_factory=dict)
+    filtered: Sequence[Filtered] = ()
     people: int = 0
 
 

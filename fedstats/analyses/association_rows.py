@@ -1,6 +1,5 @@
 """Rows of association tables: the columns that every model shares, filled for the variants that were analysed."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +8,7 @@ import numpy as np
 from fedstats.analyses.genotype_counts import ArmCounts, VariantTotals, alleles_of, alternative_of, share
 from fedstats.analyses.statuses import code_of_test, missing_code, status
 from fedstats.arrays import Bools, Counts, Indices, Reals
-from fedstats.rows import Rows
+from fedstats.rows import Filtered, Rows
 from fedstats.study import Chunk, Model, Study
 
 #: What stands in a column of counts for a count that is withheld.
@@ -123,11 +122,11 @@ def _spread(values: Reals | Counts, chosen: Indices, rows: int) -> np.ndarray:
 
 
 def scan_models(study: Study, chunk: Chunk, scan: Callable[[Model], Rows]) -> Rows:
-    """Rows of one chunk for every model of its kind; a variant that several models filter out is counted for each."""
+    """Rows of one chunk for every model of its kind."""
     tables: dict[str, Mapping[str, np.ndarray]] = {}
-    filtered: Counter[str] = Counter()
+    filtered: list[Filtered] = []
     for model in study.model(chunk.kind):
         found = scan(model)
         tables.update(found.tables)
-        filtered.update(found.filtered)
-    return Rows(tables, dict(filtered))
+        filtered.extend(found.filtered)
+    return Rows(tables, filtered)

@@ -22,6 +22,7 @@ from fedstats.cohort import Cohort
 from fedstats.federation import Federation
 from fedstats.kernels.hardy_weinberg import PValues, exact_p, exact_p_on_x
 from fedstats.kernels.tails import log10_p_of_z
+from fedstats.rows import Filtered
 from fedstats.step import Along, local_step
 from fedstats.study import Block, Floors, Model, Study
 
@@ -96,18 +97,18 @@ def hardy_strata(cohort: Cohort, at: StrataParameters) -> HardyStrata:
 
 def filter_variants(
     federation: Federation, study: Study, model: Model, totals: VariantTotals
-) -> tuple[VariantTotals, dict[str, int]]:
-    """The variants that pass, and how many each filter took; a variant counts for the first that takes it."""
-    keep = np.ones(len(totals), np.bool_)
-    taken: dict[str, int] = {}
+) -> tuple[VariantTotals, tuple[Filtered, ...]]:
+    """The variants that pass, and those that each filter took; a variant goes to the first that takes it."""
+    keep, traits = np.ones(len(totals), np.bool_), tuple(trait.name for trait in model.traits)
+    taken: list[Filtered] = []
     for name in ("geno", "maf", "hwe", "hwe_pooled"):
         limit = getattr(study.filters, name)
         if limit is None:
             continue
         fails = keep & _fails(name, limit, federation, study, model, totals)
-        taken[name] = int(fails.sum())
+        taken.append(Filtered(name, traits, totals.variants[fails]))
         keep &= ~fails
-    return totals.take(keep), taken
+    return totals.take(keep), tuple(taken)
 
 
 def _fails(name: str, limit: float, federation: Federation, study: Study, model: Model, totals: VariantTotals) -> Bools:

@@ -9,7 +9,7 @@ from fedstats.analyses.genotype_counts import VariantTotals, above_floors, count
 from fedstats.analyses.statuses import status
 from fedstats.analyses.variant_filters import filter_variants
 from fedstats.federation import Federation
-from fedstats.rows import Rows
+from fedstats.rows import Filtered, Rows
 from fedstats.study import Chunk, Model, Study
 
 Columns = Mapping[str, np.ndarray]
@@ -22,7 +22,7 @@ def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk]
 
     def rows(handle: Federation, chunk: Chunk) -> Rows:
         found: dict[str, Columns] = {}
-        filtered: dict[str, int] = {}
+        filtered: list[Filtered] = []
         people = 0
         for model in study.model(chunk.kind):
             totals, taken = filter_variants(handle, study, model, count_variants(handle, model, chunk.blocks()))
@@ -30,7 +30,7 @@ def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk]
             low = ~above_floors(totals, study.floors)
             made = tables(handle, study, model, totals)
             found.update({name: _finished(totals, low, columns) for name, columns in made.items()})
-            filtered = {name: filtered.get(name, 0) + count for name, count in taken.items()}
+            filtered.extend(taken)
         return Rows(found, filtered, people)
 
     yield from federation.map(rows, chunks)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedstats.errors import Failed
-from fedstats.rows import Rows
+from fedstats.rows import Filtered, Rows
 
 #: What every such file begins with.
 _MARK = b"fedstats rows 2\n"
@@ -29,10 +29,14 @@ def rows_to_parts(rows: Rows) -> list[bytes | memoryview]:
             tables[table][name] = place
             if place == len(arrays):
                 arrays.append(np.ascontiguousarray(_plain(name, np.asarray(column))))
+    filtered = []
+    for one in rows.filtered:
+        filtered.append({"name": one.name, "traits": one.traits, "variants": len(arrays)})
+        arrays.append(np.ascontiguousarray(one.variants))
     head = {
         "tables": tables,
         "arrays": [(array.dtype.str, array.shape) for array in arrays],
-        "filtered": {name: int(count) for name, count in rows.filtered.items()},
+        "filtered": filtered,
         "people": int(rows.people),
     }
     body = json.dumps(head).encode()
@@ -60,7 +64,8 @@ def rows_from_bytes(body: bytes) -> Rows:
     tables = {
         table: {name: arrays[place] for name, place in places.items()} for table, places in head["tables"].items()
     }
-    return Rows(tables, head["filtered"], head["people"])
+    filtered = [Filtered(one["name"], tuple(one["traits"]), arrays[one["variants"]]) for one in head["filtered"]]
+    return Rows(tables, filtered, head["people"])
 
 
 def _arrays(described: list[tuple[str, list[int]]], body: memoryview) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 import json
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from fedstats.documents import digest, encode
 from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared
-from fedstats.rows import Note
+from fedstats.rows import Filtered, Note
 from fedstats.study import Model
 
 
@@ -21,14 +22,14 @@ from fedstats.study import Model
 class Outcome:
     """What a run has found besides its rows, gathered while it goes.
 
-    `people` has, by analysis, the accounting model and its counts; `filtered`, by analysis, variants by filter, summed
-    over groups of traits whose people differ.
+    `people` has, by analysis, the accounting model and its counts; `filtered`, by analysis, what filters took, apart
+    for each group of traits whose people differ.
     """
 
     preparation: Preparation
     people: dict[str, tuple[Model, PeopleCounts]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    filtered: dict[str, Counter[str]] = field(default_factory=dict)
+    filtered: dict[str, list[Filtered]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -52,8 +53,16 @@ def filter_rows(outcome: Outcome) -> list[tuple[str, int]]:
     return [
         (f"filtered by --{name.replace('_', '-')} ({analysis})", count)
         for analysis, taken in outcome.filtered.items()
-        for name, count in taken.items()
+        for name, count in _by_filter(taken).items()
     ]
+
+
+def _by_filter(taken: Sequence[Filtered]) -> dict[str, int]:
+    """How many variants each filter took; one that it took from several groups of traits counts for each."""
+    counts: Counter[str] = Counter()
+    for one in taken:
+        counts[one.name] += len(one.variants)
+    return dict(counts)
 
 
 def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]:  # Any: JSON
@@ -70,7 +79,7 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "studies": [_study_record(prepared) for prepared in preparation.studies],
         "panel": {"variants": len(backend.panel), "left_out": preparation.left_out},
         "people": {analysis: people_record(*found) for analysis, found in outcome.people.items()},
-        "filtered": {analysis: dict(taken) for analysis, taken in outcome.filtered.items()},
+        "filtered": {analysis: _by_filter(taken) for analysis, taken in outcome.filtered.items() if taken},
         "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],
         "nodes": list(told.nodes or backend.nodes),
         "catalogue": dict(told.people),

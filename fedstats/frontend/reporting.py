@@ -107,13 +107,14 @@ class Reporter:
             known = [("people", record["everyone"]), *((said, found[name]) for said, name in reasons.items())]
             self._rows(known)
 
-    def fallen_out(self, preparation: Preparation) -> None:
-        """Write OUT.variants.tsv.gz: chosen variants that are in no result, and why."""
-        out = self.job.place.out
-        if out is None or not preparation.studies:
+    def fallen_out(self, outcome: Outcome) -> None:
+        """Write OUT.variants.tsv.gz: chosen variants that are in no result, or not in that of some traits, and why."""
+        out, studies = self.job.place.out, outcome.preparation.studies
+        if out is None or not studies:
             return
+        filtered = [one for taken in outcome.filtered.values() for one in taken]
         with TableWriter(out, "variants.tsv.gz") as writer:
-            writer.append(fallen_columns(self.backend.panel, preparation.studies[0].chosen))
+            writer.append(fallen_columns(self.backend.panel, studies[0].chosen, filtered, len(self.backend.nodes)))
         self._written.append(writer.path)
 
     def withdraw(self) -> None:

@@ -1,7 +1,6 @@
 """One run, from a job to results: plan, count people, compute, write. Independent of where the nodes are."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,7 +47,7 @@ def run_request(backend: Backend, job: Job, events: Events = no_events) -> dict[
         with _kept_or_abandoned(sinks, reporter):
             for prepared in preparation.studies:
                 _compute(backend, prepared, sinks, outcome, reporter)
-            reporter.fallen_out(preparation)
+            reporter.fallen_out(outcome)
             sinks.finish()
             outcome.seconds = time.monotonic() - started
             record = run_record(backend, job, outcome)
@@ -116,7 +115,7 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
         else:
             sinks.append(found.tables)
             give_back_memory(above=_MAY_STAY_FREE)
-            outcome.filtered.setdefault(study.analysis, Counter()).update(found.filtered)
+            outcome.filtered.setdefault(study.analysis, []).extend(found.filtered)
             if study.accounting is None and found.people:
                 outcome.people.setdefault(study.analysis, (study.scanned[0], only_everyone(found.people)))
             progress.advance()

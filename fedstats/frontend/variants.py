@@ -1,7 +1,8 @@
 """Which variants a run touches: chosen by the analyst, had by every node; and why the others fell out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,11 @@ import numpy.typing as npt
 from fedstats.arrays import Counts, Indices
 from fedstats.errors import UsageError
 from fedstats.planning.panel import ALLELES_DIFFER, PRESENT, SWAPPED, Panel
+from fedstats.rows import Filtered
 from fedstats.study import KINDS, VariantKind
+
+#: Stands for all results of a run, where a variant is in none.
+EVERY_RESULT = "all"
 
 Availability = Mapping[str, npt.NDArray[np.uint8]]
 
@@ -92,7 +97,27 @@ def panel_columns(panel: Panel) -> dict[str, object]:
     return {**panel.columns(), "POS": panel.position}
 
 
-def fallen_columns(panel: Panel, chosen: Chosen) -> dict[str, object]:
-    """Columns of OUT.variants.tsv.gz."""
-    columns = panel_columns(panel.take(chosen.fallen))
-    return {**columns, "REASON": chosen.reasons, "NODES": chosen.nodes}
+def fallen_columns(panel: Panel, chosen: Chosen, filtered: Sequence[Filtered], nodes: int) -> dict[str, object]:
+    """Columns of OUT.variants.tsv.gz, in the order of the panel.
+
+    Parameters
+    ----------
+    panel, chosen
+        What there is, and what was chosen of it.
+    filtered
+        What filters took; a variant has a line for each group of traits from whose results it was taken.
+    nodes
+        How many nodes there are: filters take from variants that all of them have.
+    """
+    parts: list[tuple[Indices, Any, Any, str]] = [(chosen.fallen, chosen.reasons, chosen.nodes, EVERY_RESULT)]
+    parts += [(one.variants, one.name.upper(), nodes, ",".join(one.traits) or EVERY_RESULT) for one in filtered]
+    lengths = [len(part[0]) for part in parts]
+    variants = np.concatenate([part[0] for part in parts])
+    order = np.argsort(variants, kind="stable")
+
+    def column(number: int) -> npt.NDArray[Any]:
+        spread = [np.broadcast_to(part[number], length) for part, length in zip(parts, lengths, strict=True)]
+        return np.concatenate(spread)[order]
+
+    columns = panel_columns(panel.take(variants[order]))
+    return {**columns, "REASON": column(1), "NODES": column(2), "RESULTS": column(3)}

@@ -57,6 +57,7 @@ FALLEN_OUT: Columns = {
     **_of(Kind.TEXT, "ID"),
     **_of(Kind.LEVELS, "REF ALT REASON"),
     **_of(Kind.COUNT, "NODES"),
+    **_of(Kind.LEVELS, "RESULTS"),
 }
 
 #: Name of the file after OUT, by table.

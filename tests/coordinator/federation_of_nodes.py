@@ -26,7 +26,7 @@ from fedstats.identity.keys import Identity, generate_identity
 from fedstats.identity.roster import RosterContent, RosterCoordinator, RosterNode, sign_roster
 from fedstats.planning.request import Request
 from fedstats.privacy.masking_node import Party
-from fedstats.rows import Rows
+from fedstats.rows import Filtered, Rows
 from fedstats.step import STEPS, Along, Nothing, Step
 from fedstats.study import Block, Chunk, Model, Study, Term, Trait
 from fedstats.transport.in_process import InProcessTransport
@@ -101,7 +101,7 @@ def analyse(federation: Federation, chunks: list[Chunk]) -> Iterator[Rows]:
         again = ((block, Weights(mean)) for (block, _), mean in zip(first, means, strict=True))
         second = list(fed.each(SCORES, MODEL, again))
         score = np.concatenate([total.score for _, total in second])
-        return Rows({"t": {"variant": chunk.variants, "score": score}}, {"maf": chunk.number})
+        return Rows({"t": {"variant": chunk.variants, "score": score}}, [Filtered("maf", ("t",), chunk.variants[:1])])
 
     yield from federation.map(of_chunk, chunks)
 

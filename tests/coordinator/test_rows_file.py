@@ -6,7 +6,7 @@ import pytest
 from fedstats.coordinator.checkpoint import Checkpoint, Place
 from fedstats.coordinator.rows_file import rows_from_bytes, rows_to_parts
 from fedstats.errors import Failed
-from fedstats.rows import Rows
+from fedstats.rows import Filtered, Rows
 
 
 def rows() -> Rows:
@@ -16,7 +16,11 @@ def rows() -> Rows:
     shared = {"variant": counts, "OBS_CT": counts, "MISSING": np.zeros(5, np.int8), "few": np.arange(10)[::2]}
     text = np.array(["a", "bcd", "", "é", "e"], object)
     tables = {"q1": {**shared, "BETA": effects[0]}, "q2": {**shared, "BETA": effects[1]}, "other": {"ID": text}}
-    return Rows({**tables, "none": {"variant": np.zeros(0, np.int64)}}, {"maf": 3}, 957)
+    return Rows(
+        {**tables, "none": {"variant": np.zeros(0, np.int64)}},
+        [Filtered("maf", ("q1", "q2"), np.array([3, 5, 9]))],
+        957,
+    )
 
 
 def test_rows_come_back_with_their_types():
@@ -24,7 +28,9 @@ def test_rows_come_back_with_their_types():
 
     found = rows_from_bytes(b"".join(rows_to_parts(kept)))
 
-    assert (found.filtered, found.people) == ({"maf": 3}, 957)
+    assert found.people == 957
+    (taken,) = found.filtered
+    assert (taken.name, taken.traits, taken.variants.tolist()) == ("maf", ("q1", "q2"), [3, 5, 9])
     assert found.tables.keys() == kept.tables.keys()
     for table, columns in kept.tables.items():
         for name, column in columns.items():
@@ -47,7 +53,7 @@ def test_rows_that_another_version_kept_are_named():
 
 def test_objects_are_not_kept():
     with pytest.raises(Failed, match="holds objects"):
-        rows_to_parts(Rows({"q1": {"BETA": np.array([1, None], object)}}, {}))
+        rows_to_parts(Rows({"q1": {"BETA": np.array([1, None], object)}}))
 
 
 def test_kept_rows_replace_the_totals_of_their_chunk(tmp_path):

@@ -142,6 +142,10 @@ def test_filtered_variants_get_no_row_but_a_count(tmp_path: Path) -> None:
     frequency = result["A1_FREQ"]
     assert ((frequency >= 0.2) & (frequency <= 0.8)).all()
     assert len(result) + record["filtered"]["gwas/linear"]["maf"] == record["studies"][0]["variants"]
+    listed = pl.read_csv(tmp_path / "run.variants.tsv.gz", separator="\t")
+    assert listed["REASON"].value_counts().rows() == [("MAF", record["filtered"]["gwas/linear"]["maf"])]
+    assert set(listed["RESULTS"]) == {"qt1"}
+    assert set(listed["ID"]).isdisjoint(result["ID"])
 
 
 def test_a_keep_list_restricts_people(tmp_path: Path) -> None:

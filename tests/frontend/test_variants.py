@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,6 +8,7 @@ import pytest
 from fedstats.errors import UsageError
 from fedstats.frontend.variants import choose, fallen_columns, kinds_of, without_kinds
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
+from fedstats.rows import Filtered
 
 #: Chromosomes 1, 1, 1, 22, X.
 PANEL = Panel(
@@ -29,6 +33,11 @@ AVAILABLE = {
 }
 
 
+def lists(columns: Mapping[str, Any]) -> dict[str, list[object]]:
+    """Columns as lists, whatever they are kept in."""
+    return {name: pa.array(values).to_pylist() for name, values in columns.items()}
+
+
 def test_the_intersection_of_nodes_is_analysed_and_swapped_alleles_are_turned() -> None:
     chosen = choose(EVERY, AVAILABLE)
 
@@ -37,11 +46,33 @@ def test_the_intersection_of_nodes_is_analysed_and_swapped_alleles_are_turned() 
 
 
 def test_what_fell_out_is_listed_with_its_reason_and_where_it_is() -> None:
-    columns = fallen_columns(PANEL, choose(EVERY, AVAILABLE))
+    columns = lists(fallen_columns(PANEL, choose(EVERY, AVAILABLE), [], 3))
 
-    assert pa.array(columns["ID"]).to_pylist() == ["rs2", "rs3"]
-    assert list(columns["REASON"]) == ["ABSENT", "ALLELES_DIFFER"]  # type: ignore[call-overload]
-    assert list(columns["NODES"]) == [1, 2]  # type: ignore[call-overload]
+    assert columns["ID"] == ["rs2", "rs3"]
+    assert columns["REASON"] == ["ABSENT", "ALLELES_DIFFER"]
+    assert columns["NODES"] == [1, 2]
+    assert columns["RESULTS"] == ["all", "all"]
+
+
+def test_what_filters_took_is_listed_among_it_with_the_results_that_lack_it() -> None:
+    filtered = [
+        Filtered("maf", ("q1", "q2"), np.array([0, 4])),
+        Filtered("hwe_pooled", ("q3",), np.array([0])),
+        Filtered("geno", ("q3",), np.zeros(0, np.int64)),
+    ]
+
+    columns = lists(fallen_columns(PANEL, choose(EVERY, AVAILABLE), filtered, 3))
+
+    assert columns["ID"] == ["rs1", "rs1", "rs2", "rs3", "rs5"]
+    assert columns["REASON"] == ["MAF", "HWE_POOLED", "ABSENT", "ALLELES_DIFFER", "MAF"]
+    assert columns["NODES"] == [3, 3, 1, 2, 3]
+    assert columns["RESULTS"] == ["q1,q2", "q3", "all", "all", "q1,q2"]
+
+
+def test_tables_without_traits_lack_what_filters_took_altogether() -> None:
+    taken = [Filtered("geno", (), np.array([3]))]
+
+    assert lists(fallen_columns(PANEL, choose(np.array([0, 3]), AVAILABLE), taken, 3))["RESULTS"] == ["all"]
 
 
 def test_variants_that_were_not_selected_do_not_fall_out() -> None:

@@ -75,4 +75,6 @@ def test_an_error_leaves_no_table(tmp_path):
 def test_a_table_without_rows_has_its_header(tmp_path):
     TableWriter(tmp_path / "out", "variants.tsv.gz").close()
 
-    assert lines(tmp_path / "out.variants.tsv.gz") == [["CHROM", "POS", "ID", "REF", "ALT", "REASON", "NODES"]]
+    assert lines(tmp_path / "out.variants.tsv.gz") == [
+        ["CHROM", "POS", "ID", "REF", "ALT", "REASON", "NODES", "RESULTS"]
+    ]
