@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import random
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,14 +27,12 @@ from fedstats.sandbox.folder import (
     open_sandbox,
 )
 from fedstats.sandbox.key_holder import NODE_POLICY, MadeKeyHolder, make_key_holder
+from fedstats.sandbox.ports import free_ports
 from fedstats.simulate.plink_files import beside
 from fedstats.simulate.split import SiteFolder, split_by_site
 from fedstats.study import Floors
 
 Policy = Literal["default", "validation"]
-
-#: Below the range from which Linux takes ports for outgoing connections, so that none is in the way when agents start.
-PORTS = range(20_000, 32_000)
 
 _DEFAULT_POLICY = """\
 analyses = ["freq", "hardy", "missing", "gwas/linear", "gwas/logistic"]
@@ -94,7 +90,7 @@ def create(
         _check_lingering(continue_without_me, [site.name for site in split.sites])
         shutil.copyfile(beside(bfile, "bim"), folder / "panel.bim")
         loadings = _loadings(covar)
-        *ports, holder_port = _free_ports(len(split.sites) + 1)
+        *ports, holder_port = free_ports(len(split.sites) + 1)
         holder = make_key_holder(folder, holder_port, key_bits) if key_bits else None
         for site, port in zip(split.sites, ports, strict=True):
             rules = _rules(policy, lingering=site.name in continue_without_me, key_holder=holder is not None)
@@ -136,25 +132,6 @@ def _loadings(covariates: Path) -> str:
     if not joint:
         return ""
     return hashlib.sha256(columns.select(sorted(joint)).write_csv().encode()).hexdigest()
-
-
-def _free_ports(number: int) -> list[int]:
-    chooser = random.SystemRandom()
-    found: list[int] = []
-    while len(found) < number:
-        port = chooser.choice(PORTS)
-        if port not in found and _is_free(port):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _rules(policy: Policy, *, lingering: bool, key_holder: bool) -> str:

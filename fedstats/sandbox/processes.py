@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fedstats.errors import Failed, NodeUnreachable, UsageError
 from fedstats.sandbox.folder import KEY_HOLDER, Sandbox
+from fedstats.sandbox.ports import is_free
 from fedstats.transport.health import is_serving
 
 #: A cold start compiles kernels for the first time; a warm one takes about a second.
@@ -75,7 +76,8 @@ def wait_until_ready(sandbox: Sandbox, names: Iterable[str] | None = None, *, se
     Raises
     ------
     Failed
-        An agent ended; the last lines of its output are in the message.
+        An agent ended; the last lines of its output are in the message, and where something else has its port, the
+        code is PORT_IN_USE.
     NodeUnreachable
         An agent is not ready in time.
     """
@@ -91,8 +93,17 @@ def wait_until_ready(sandbox: Sandbox, names: Iterable[str] | None = None, *, se
 
 def _is_ready(sandbox: Sandbox, name: str) -> bool:
     if process_of(sandbox, name) is None:
-        raise Failed(f"agent {name} ended while starting:\n{_last_lines(sandbox, name)}", code="AGENT_ENDED")
+        raise _ended(sandbox, name)
     return is_serving(sandbox.coordinator, sandbox.card(name), sandbox.agents[name])
+
+
+def _ended(sandbox: Sandbox, name: str) -> Failed:
+    message = f"agent {name} ended while starting:\n{_last_lines(sandbox, name)}"
+    address = sandbox.agents[name]
+    if is_free(int(address.rpartition(":")[2])):
+        return Failed(message, code="AGENT_ENDED")
+    hint = f"Something else listens at {address}: stop it, or make the sandbox anew, which finds other ports."
+    return Failed(message, code="PORT_IN_USE", hint=hint)
 
 
 def _last_lines(sandbox: Sandbox, name: str) -> str:

@@ -17,8 +17,8 @@ from fedstats.frontend.local_backend import LocalFederation
 from fedstats.identity.roster import read_roster
 from fedstats.planning.panel import read_panel
 from fedstats.sandbox import pooled, processes
-from fedstats.sandbox.create import _free_ports
 from fedstats.sandbox.folder import Sandbox
+from fedstats.sandbox.ports import free_ports
 from fedstats.simulate.simulation import SimulatedFiles
 from fedstats.simulate.split import split_by_site
 from fedstats.study import Floors
@@ -92,7 +92,7 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
         shutil.copy(folder / name / "roster.toml", roster)
     for name in NODES:
         shutil.copy(roster, folder / name)
-    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NODES, _free_ports(len(NODES)), strict=True)}
+    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NODES, free_ports(len(NODES)), strict=True)}
     fill_in(folder, addresses)
     return SetUp(Sandbox(folder, addresses), files)
 

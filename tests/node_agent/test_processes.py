@@ -20,6 +20,7 @@ from fedstats.errors import FedstatsError
 from fedstats.identity.keys import generate_identity, generate_leaf
 from fedstats.identity.signing import sign
 from fedstats.ledger import verify
+from fedstats.sandbox.ports import free_ports
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 from fedstats.wire.messages import DescribeOrder
 from node_agent.agent import HANDLERS, STREAMS
@@ -68,9 +69,7 @@ def wait_until_serving(process: subprocess.Popen, line: Line) -> None:
 
 
 def with_port(site: Site) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     site.config.write_text(site.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
 
 

@@ -1,0 +1,18 @@
+"""What holds for every test: ports that no other worker has."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from fedstats.sandbox import ports
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_ports() -> Iterator[None]:
+    """Every worker finds ports in a share of its own."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ports, "PORTS", ports.PORTS[number::workers])
+        yield
