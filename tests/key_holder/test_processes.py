@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from fedstats.errors import NodeUnreachable, Refused
 from fedstats.identity.keys import Leaf, generate_leaf
 from fedstats.identity.signing import Signed, sign
 from fedstats.ledger import verify
+from fedstats.sandbox.ports import free_ports
 from fedstats.serving.orders import request_digest
 from fedstats.transport.health import is_serving
 from fedstats.transport.key_holder import key_holder_line
@@ -31,15 +31,15 @@ from key_holder.agent import HANDLERS, STREAMS
 from key_holder.records import check_openings
 from tests.key_holder.line import Line
 from tests.key_holder.vault import BLOCKS, RUN, Vault, make_vault, order_for, product_of, sums, words_of_nodes
+from tests.processes import children_of
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
 
 
 def vault_with_port(folder: Path) -> tuple[Vault, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
     return make_vault(folder / "VAULT", listen=address), address
 
 
@@ -257,18 +257,15 @@ def test_no_process_with_the_key_outlives_a_killed_key_holder(tmp_path: Path):
     product = product_of(vault.public, words_of_nodes())
     with serving(vault, address) as process, dialled(vault, address) as holder:
         holder.open(order_for(vault, product), product)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        workers = {
-            int(pid) for task in children.parents[1].iterdir() for pid in (task / "children").read_text().split()
-        }
+        workers = children_of(process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
 
     assert workers
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 20
+    while any(worker.alive for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+    assert [worker for worker in workers if worker.alive] == []
 
 
 @pytest.mark.processes

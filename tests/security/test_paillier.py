@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import phe
@@ -22,6 +21,7 @@ from fedstats.privacy.paillier_workers import InProcess, Workers
 from fedstats.privacy.primitives.fixed_base import FixedBase, obfuscators
 from fedstats.privacy.primitives.paillier import PrivateKey, encrypt, generate, read_public
 from fedstats.privacy.primitives.stream import Stream
+from tests.processes import process
 
 #: Keys of this length hide nothing; they make tests quick.
 SHORT = 512
@@ -126,7 +126,7 @@ def test_a_modulus_that_is_none_is_refused(text: str, message: str) -> None:
 
 
 @given(st.integers(0, 2**510))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_each_opens_what_the_other_encrypted(plaintext: int) -> None:
     public, private = as_phe()
 
@@ -188,7 +188,7 @@ def test_plaintexts_out_of_range_are_an_error(plaintext: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_powers_from_tables_are_powers(data: st.DataObject) -> None:
     n = key().public.n
     tables = powers()
@@ -464,21 +464,14 @@ def test_workers_end_when_the_process_that_asks_is_killed() -> None:
     asking = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     with asking:
         assert asking.stdout is not None
-        worker = Path(f"/proc/{int(asking.stdout.readline())}/cmdline")
-        assert b"paillier_workers" in worker.read_bytes()
+        worker = process(int(asking.stdout.readline()))
+        assert worker.alive
         asking.kill()
     deadline = time.monotonic() + 20
-    while _alive(worker) and time.monotonic() < deadline:
+    while worker.alive and time.monotonic() < deadline:
         time.sleep(0.02)
 
-    assert not _alive(worker)
-
-
-def _alive(command: Path) -> bool:
-    try:
-        return b"paillier_workers" in command.read_bytes()
-    except OSError:
-        return False
+    assert not worker.alive
 
 
 def test_decryption_of_a_batch_is_decryption_of_each() -> None:
