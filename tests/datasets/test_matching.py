@@ -117,7 +117,7 @@ def naive_status(file: list[tuple[int, str, str]], wanted: tuple[int, str, str])
 VARIANT = st.tuples(st.integers(1, 4), st.sampled_from("ACG"), st.sampled_from("ACG")).filter(lambda v: v[1] != v[2])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(VARIANT, min_size=1, max_size=8), st.lists(VARIANT, min_size=1, max_size=8))
 def test_matching_is_the_naive_one(
     tmp_path_factory: pytest.TempPathFactory, file: list[tuple[int, str, str]], panel: list[tuple[int, str, str]]
@@ -146,7 +146,7 @@ def variants(draw: st.DrawFn, *, alike: bool) -> Panel:
 
 
 @given(variants(alike=False), variants(alike=True))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_rows_with_a_place_each_are_matched_as_by_joins(file: Panel, panel: Panel) -> None:
     file_codes, panel_codes = matching._common_codes(file, panel)
     wanted, offered = matching._keys(panel, panel_codes), matching._keys(file, file_codes)

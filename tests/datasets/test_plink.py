@@ -37,7 +37,7 @@ def test_blocks_are_the_dosages_of_the_file(tmp_path: Path) -> None:
     assert genotypes.fileset.warnings == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 13), st.integers(1, 7), st.integers(0, 2**32))
 def test_any_fileset_reads_as_naively(
     tmp_path_factory: pytest.TempPathFactory, people: int, variants: int, seed: int

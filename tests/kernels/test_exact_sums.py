@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,7 +14,6 @@ RAW = st.floats(-(2.0**49), 2.0**49) | st.floats(-1e-6, 1e-6) | st.integers(-(2*
 COLUMNS = arrays(np.float64, st.tuples(st.integers(1, 40), st.integers(1, 3)), elements=RAW)
 
 
-@settings(deadline=None)
 @given(COLUMNS)
 def test_sum_is_the_rational_sum_but_for_half_a_unit_a_person(values: np.ndarray) -> None:
     found = sum_of_values(values)
@@ -23,7 +22,6 @@ def test_sum_is_the_rational_sum_but_for_half_a_unit_a_person(values: np.ndarray
         assert abs(int(total) * UNIT - sum(map(Fraction, column.tolist()))) <= len(column) * UNIT / 2
 
 
-@settings(deadline=None)
 @given(COLUMNS)
 def test_sum_of_squares_is_the_rational_one_but_for_a_unit_a_person(values: np.ndarray) -> None:
     found = sum_of_squares(values)
@@ -33,7 +31,6 @@ def test_sum_of_squares_is_the_rational_one_but_for_a_unit_a_person(values: np.n
         assert abs(int(total) * UNIT - expected) <= len(column) * UNIT
 
 
-@settings(deadline=None)
 @given(COLUMNS)
 def test_sums_of_parts_add_up_exactly(values: np.ndarray) -> None:
     half = len(values) // 2
@@ -54,7 +51,6 @@ def test_values_that_do_not_fit_are_refused(value: float) -> None:
         sum_of_values(np.array([[1.0], [value]]))
 
 
-@settings(deadline=None)
 @given(
     arrays(np.int64, (30, 2), elements=st.integers(-(2**45), 2**45)),
     arrays(np.int64, (30, 3), elements=st.integers(-(2**45), 2**45)),

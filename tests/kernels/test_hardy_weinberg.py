@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
@@ -41,7 +41,6 @@ def by_enumeration(het: int, hom: int, other: int, mid: bool) -> float:
 
 
 @pytest.mark.parametrize("mid", [False, True])
-@settings(deadline=None)
 @given(het=COUNT, hom=COUNT, other=COUNT)
 def test_exact_p_is_that_of_enumeration(mid: bool, het: int, hom: int, other: int) -> None:
     assert p_of(het, hom, other)[mid] == pytest.approx(by_enumeration(het, hom, other, mid), rel=1e-10)
@@ -101,7 +100,6 @@ def x_by_enumeration(het: int, hom: int, other: int, male: int, other_male: int,
 
 
 @pytest.mark.parametrize("mid", [False, True])
-@settings(deadline=None)
 @given(counts=st.tuples(SMALL, SMALL, SMALL, SMALL, SMALL))
 def test_exact_p_on_x_is_that_of_enumeration(mid: bool, counts: tuple[int, int, int, int, int]) -> None:
     assert p_of(*counts)[mid] == pytest.approx(x_by_enumeration(*counts, mid=mid), rel=1e-10)

@@ -32,7 +32,7 @@ def blocks(draw: st.DrawFn) -> tuple[PackedBlock, np.ndarray, np.random.Generato
     return PackedBlock(spoilt, rows, rng.random(variants) < 0.5, people), kept, rng
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks(), st.sampled_from([1, 7, 8, 9, 16, 17]))
 def test_sums_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.random.Generator], width: int) -> None:
     block, people, rng = drawn
@@ -47,7 +47,7 @@ def test_sums_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.
     assert np.array_equal(found.imputed(mean), called + np.rint(mean[:, None] * missing).astype(np.int64))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(blocks())
 def test_counts_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.random.Generator]) -> None:
     block, people, _ = drawn
@@ -60,7 +60,7 @@ def test_counts_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, n
     assert np.array_equal(calls.homozygous_alternative, homozygous)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(blocks())
 def test_products_over_the_missing_are_those_of_plain_numpy(
     drawn: tuple[PackedBlock, np.ndarray, np.random.Generator],

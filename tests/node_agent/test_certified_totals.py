@@ -54,7 +54,7 @@ def certified(draw: st.DrawFn) -> tuple[tuple[Indices, ...], Indices]:
     return passes, run_of_variants if draw(st.booleans()) else known[rng.random(len(known)) < 0.5]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(certified())
 def test_certified_totals_are_those_of_each_variant(drawn: tuple[tuple[Indices, ...], Indices]) -> None:
     passes, variants = drawn
