@@ -92,7 +92,7 @@ def running(site: Site) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    started.wait(20)
+    assert started.wait(120)
     try:
         yield ports[0]
     finally:
