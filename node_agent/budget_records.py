@@ -115,6 +115,11 @@ class BudgetRecords:
         query = "SELECT 1 FROM budget_sums WHERE project = ? AND dataset = ? AND sum = ?"
         return bool(self.ledger.rows(query, account.project, account.dataset, asked))
 
+    def sums_paid(self, account: Account) -> int:
+        """How many sums are free, for they were given before."""
+        query = "SELECT count(*) FROM budget_sums WHERE project = ? AND dataset = ?"
+        return int(self.ledger.rows(query, account.project, account.dataset)[0][0])
+
     def pay(self, account: Account, asked: str) -> None:
         """From here on this sum is free."""
         self.ledger.write(

@@ -4,28 +4,31 @@ Everything follows from what binds later: the fields from the schemas of the ste
 and budgets from the code that refuses. So an analysis that is new is shown like any other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fedstats.additive import Field, Limits
 from fedstats.analysis import may_ask
+from fedstats.arrays import Indices
 from fedstats.errors import FedstatsError, ProtocolRefused
 from fedstats.identity.roster import threshold
 from fedstats.planning.panel import KIND_OF_CHROMOSOME
 from fedstats.planning.survey import Reason
 from fedstats.privacy.masking_node import check_run
 from fedstats.step import STEPS, Step
-from fedstats.study import Floors, Model
+from fedstats.study import KINDS, Floors, Model
 from fedstats.wire.blobs import panel_from_bytes, variants_from_bytes
 from fedstats.wire.messages import Plan
 from fedstats.wire.passes import run_context
 from node_agent.budget_records import Account
-from node_agent.budgets import COLUMNS, Spending, check_numbers, columns_of
-from node_agent.charging import account_of, budgets_left, charge_run, others_in_the_sum
+from node_agent.budgets import COLUMNS, NUMBERS, check_numbers, columns_of
+from node_agent.charging import account_of, budgets_left, charge_run, spending_on_numbers
+from node_agent.datasets.matching import Availability
 from node_agent.locks import check_lock, check_pairs
 from node_agent.lone_columns import check_lone_columns
 from node_agent.node import Node
@@ -92,9 +95,9 @@ class Preview:
     steps
         Steps that the study asks, or may ask.
     charges
-        New columns by model; a model whose columns were all asked before is not named.
+        New columns, and numbers of each variant, by model; a model whose columns were all asked before is not named.
     budgets
-        What each budget of the project would be afterwards.
+        What each budget of the project would be afterwards, earlier runs included.
     """
 
     summary: dict[str, str]
@@ -109,16 +112,18 @@ class Preview:
 def preview(node: Node, plan: Plan) -> Preview:
     """Look at a plan as this node would judge it now; `node` is one to try things on (`looking`)."""
     plan_digest = plan.digest
-    rehearsed, notes = _rehearsed(node, plan)
+    rehearsal, notes = _rehearsed(node, plan)
+    asked = None if rehearsal is None else rehearsal.asked
     refusals, charges = list(_against_policy(node, plan)), dict[str, int]()
-    if rehearsed is not None:
-        refusals += [*_against_data(node, plan, plan_digest), *_spent_on_the_way(node, plan, plan_digest, rehearsed)]
-        charges, spent = _charges(node, plan, plan_digest)
+    if rehearsal is not None:
+        refusals += _against_data(node, plan, plan_digest)
+        charges, spent = _charges(node, plan, plan_digest, rehearsal)
         refusals += spent
+        notes += _free_again(node, plan)
     return Preview(
         summary=_summary(plan, plan_digest),
         protection=protection(plan),
-        steps=tuple(_steps(plan, rehearsed)),
+        steps=tuple(_steps(plan, asked)),
         charges=charges,
         budgets=budgets_left(node),
         refusals=tuple(dict.fromkeys(refusals)),
@@ -218,7 +223,21 @@ def rule_of(step: Step[Any, Any], model: Model, floors: Floors) -> str:
 # --- rehearsal --------------------------------------------------------------------------------------------------------
 
 
-def _rehearsed(node: Node, plan: Plan) -> tuple[Rehearsed | None, list[str]]:
+@dataclass(frozen=True)
+class _Rehearsal:
+    """What a study asked for on this node alone, and the variants that it would ask about.
+
+    Attributes
+    ----------
+    rows
+        Rows of the genotype file by kind of variant.
+    """
+
+    asked: Rehearsed
+    rows: Mapping[str, Indices]
+
+
+def _rehearsed(node: Node, plan: Plan) -> tuple[_Rehearsal | None, list[str]]:
     """The study on this node alone, with what to know of that; None where the data do not have its columns."""
     registered, said = node.cohorts.dataset(plan.dataset), "Times are those of a rehearsal on a few variants here."
     try:
@@ -235,8 +254,16 @@ def _rehearsed(node: Node, plan: Plan) -> tuple[Rehearsed | None, list[str]]:
     except FedstatsError as error:
         return None, [f"There is no rehearsal, so steps are those that the study may ask: {error.message}"]
     kinds = KIND_OF_CHROMOSOME[panel.chromosome]
-    found = rehearse(registered.bind(panel).dataset, plan.study, variants, kinds, allowed)
-    return found, [said, *([f"The rehearsal ended early: {found.ended}"] if found.ended else [])]
+    loaded = registered.bind(panel)
+    found = rehearse(loaded.dataset, plan.study, variants, kinds, allowed)
+    rows = _rows(loaded.availability, variants, kinds)
+    return _Rehearsal(found, rows), [said, *([f"The rehearsal ended early: {found.ended}"] if found.ended else [])]
+
+
+def _rows(availability: Availability, variants: Indices, kinds: npt.NDArray[np.uint8]) -> dict[str, Indices]:
+    """Rows of the genotype file that hold variants of a run, by their kind."""
+    here = variants[availability.present[variants]]
+    return {kind: availability.rows[here[kinds[here] == code]].astype(np.int64) for code, kind in enumerate(KINDS)}
 
 
 # --- refusals and charges ---------------------------------------------------------------------------------------------
@@ -265,11 +292,11 @@ def _against_data(node: Node, plan: Plan, plan_digest: str) -> Iterator[Refusal]
         yield from _refusal(partial(check_lock, node, plan, cohort, domain_of(model)))
 
 
-def _refusal(check: Callable[[], object]) -> Iterator[Refusal]:
+def _refusal(check: Callable[[], object], when: str = "") -> Iterator[Refusal]:
     try:
         check()
     except FedstatsError as error:
-        yield Refusal(error.code, error.message)
+        yield Refusal(error.code, f"{when}{error.message}")
 
 
 def _not_served(model: str, reason: Reason) -> Refusal:
@@ -280,23 +307,8 @@ def _not_served(model: str, reason: Reason) -> Refusal:
     )
 
 
-def _spent_on_the_way(node: Node, plan: Plan, plan_digest: str, rehearsed: Rehearsed) -> list[Refusal]:
-    """Models of which the rehearsal took more numbers of a variant than their people allow, even with none spent."""
-    found = []
-    for model in plan.study.scanned:
-        steps = [one for one in _steps(plan, rehearsed) if one.model == model.id and one.each == "variant"]
-        numbers = sum(one.numbers * one.times for one in steps)
-        people = node.cohorts.cohort(plan, plan_digest, model).size + others_in_the_sum(node, plan)
-        try:
-            limit = node.policy.numbers_per_person
-            check_numbers([Spending(numbers, numbers, people, people)], limit, plan.project, f"model {model.id}")
-        except FedstatsError as error:
-            found.append(Refusal(error.code, f"on the way: {error.message}"))
-    return found
-
-
-def _charges(node: Node, plan: Plan, plan_digest: str) -> tuple[dict[str, int], list[Refusal]]:
-    """Columns that the plan would add, by model; they are charged here, on memory that is thrown away."""
+def _charges(node: Node, plan: Plan, plan_digest: str, rehearsal: _Rehearsal) -> tuple[dict[str, int], list[Refusal]]:
+    """Columns and numbers that the plan would add, by model; charged here, on memory that is thrown away."""
     account: Account = account_of(plan)
     try:
         new = {}
@@ -308,4 +320,36 @@ def _charges(node: Node, plan: Plan, plan_digest: str) -> tuple[dict[str, int], 
             charge_run(node, plan, plan_digest)
     except FedstatsError as error:
         return {}, [Refusal(error.code, error.message)]
-    return {f"{COLUMNS} of {model}": number for model, number in new.items() if number}, []
+    numbers, refusals = _charged_numbers(node, plan, plan_digest, rehearsal)
+    columns = {f"{COLUMNS} of {model}": number for model, number in new.items()}
+    return {what: number for what, number in (columns | numbers).items() if number}, refusals
+
+
+def _charged_numbers(
+    node: Node, plan: Plan, plan_digest: str, rehearsal: _Rehearsal
+) -> tuple[dict[str, int], list[Refusal]]:
+    """Numbers of each variant that each model takes, and the models that take more than what is left for them."""
+    if node.policy.validation:
+        return {}, []
+    account, limit, charged = account_of(plan), node.policy.numbers_per_person, dict[str, int]()
+    refusals: list[Refusal] = []
+    for model in plan.study.scanned:
+        steps = [one for one in _steps(plan, rehearsal.asked) if one.model == model.id and one.each == "variant"]
+        number, rows = sum(one.numbers * one.times for one in steps), rehearsal.rows[model.kind]
+        if not number or not len(rows):
+            continue
+        cohort = node.cohorts.name_of(plan, plan_digest, model)
+        spending = spending_on_numbers(node, plan, cohort, rows, number)
+        refusals += _refusal(partial(check_numbers, spending, limit, plan.project, f"model {model.id}"), "on the way: ")
+        charged[f"{NUMBERS} of {model.id}"] = number
+        with node.ledger.transaction():
+            node.budgets.charge_numbers(account, cohort, rows, number)
+            node.budgets.tell(account, NUMBERS, max(one.share(limit) for one in spending))
+    return charged, refusals
+
+
+def _free_again(node: Node, plan: Plan) -> list[str]:
+    """What to know of numbers where earlier runs took some: a rehearsal cannot tell which sums would be the same."""
+    if node.budgets.sums_paid(account_of(plan)):
+        return ["Numbers are counted as if none of these sums had been given before; any that was is free."]
+    return []

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -70,9 +71,53 @@ def test_a_plan_that_would_be_served_names_no_refusal_and_what_it_charges(federa
         found = looked_at(federation, linear(driver))
 
     assert found.refusals == ()
-    assert found.charges == {"columns of a0": 3}  # the intercept, age, q1
+    # the intercept, age, q1; six counts of a variant, and its products with age and q1
+    assert found.charges == {"columns of a0": 3, "numbers of a0": 8}
     assert found.budgets["test|demo|queries"] == "999 left of 1000"
     assert found.budgets["test|demo|columns"] == "up to 4/4 spent"  # 3 of 0.05 x 60
+    assert found.budgets["test|demo|numbers"] == "up to 2/4 spent"  # 8 of 0.5 x 60
+    assert not any("had been given before" in note for note in found.notes)
+
+
+def count_in_other_blocks(driver: Driver, plan: Plan, times: int) -> None:
+    """Give the six counts of every autosomal variant so many times; they are free in the same blocks only."""
+    for call in range(times):
+        blocks = np.split(np.arange(30), [10 + call])
+        driver.whole_pass(plan, *driver.order(plan, blocks, call=call))
+
+
+@pytest.mark.parametrize(("times", "left"), [(1, "up to 2/4 spent"), (2, "up to 3/4 spent"), (3, "up to 4/4 spent")])
+def test_budgets_afterwards_have_the_numbers_of_earlier_runs_in_them(federation: Federation, times: int, left: str):
+    with driven_locally(federation) as driver:
+        plan = replace(linear(driver), privacy="plain")
+        driver.begin(plan)
+        count_in_other_blocks(driver, plan, times)
+        found = looked_at(federation, replace(plan, run="run-2"))
+
+    assert (found.refusals, found.charges) == ((), {"numbers of a0": 8})
+    assert found.budgets["test|demo|numbers"] == left  # 8 and 6 for each time, of 0.5 x 60
+    assert any("had been given before" in note for note in found.notes)
+
+
+def test_numbers_beyond_the_budget_with_those_of_earlier_runs_are_said_to_be_refused_on_the_way(federation: Federation):
+    with driven_locally(federation) as driver:
+        plan = replace(linear(driver), privacy="plain")
+        driver.begin(plan)
+        count_in_other_blocks(driver, plan, 4)
+        found = looked_at(federation, replace(plan, run="run-2"))
+
+    (refusal,) = found.refusals
+    assert refusal.code == "BUDGET_NUMBERS"
+    assert refusal.message.startswith("on the way: policy rule numbers_per_person: with model a0")
+    assert found.budgets["test|demo|numbers"] == "up to 4/4 spent"
+
+
+def test_models_of_one_plan_share_the_budget_of_their_people(federation: Federation):
+    with driven_locally(federation) as driver:
+        found = looked_at(federation, linear(driver, AGED, SCANNED, replace(AGED, id="a1")))
+
+    assert [found.charges[f"numbers of {model}"] for model in ("a0", "q0", "a1")] == [8, 7, 8]
+    assert found.budgets["test|demo|numbers"] == "up to 4/4 spent"  # 23 of 0.5 x 61
 
 
 def test_all_that_would_be_refused_is_said_at_once(federation: Federation):
