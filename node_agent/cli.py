@@ -137,6 +137,7 @@ def _say(text: str) -> None:
 def check_config(file: ConfigFile) -> None:
     """Check all that serve would check; list all faults at once."""
     from node_agent.config import read_settings
+    from node_agent.never_served import never_served
     from node_agent.node import check_all, keys_warnings
 
     settings = read_settings(file)
@@ -147,8 +148,8 @@ def check_config(file: ConfigFile) -> None:
             _say(f"  warning: {warning}")
     for warning in keys_warnings(keys, datetime.now(UTC)):
         _say(f"warning: {warning}")
-    if not settings.policy.analyses:
-        _say("warning: [policy] analyses allows nothing, so every plan will be refused")
+    for warning in never_served(settings, registered):
+        _say(f"warning: {warning}")
     _say(f"{file.name} is good: node {settings.name} of {settings.roster.content.federation}")
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fedstats.arrays import Indices
+from fedstats.arrays import Bools, Indices
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.genotypes import PackedBlock
 from fedstats.planning.delimited import Delimited, Fault, at_lines, read_delimited
@@ -156,7 +156,7 @@ def inspect(genotypes: Path) -> tuple[PlinkFileset | None, list[Fault]]:
     stamps = tuple((path, _stamp(path)) for path in (genotypes, bim, fam))
     variants, faults = read_variants(bim, "bim")
     people, more = read_people(fam)
-    faults += more
+    faults += [*more, *_place_faults(variants)]
     faults += _bed_faults(
         genotypes, None if variants is None else len(variants), None if people is None else len(people)
     )
@@ -241,12 +241,23 @@ def _text(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
     return np.array(column.to_pylist(), np.str_)
 
 
+def _place_faults(variants: Panel | None) -> list[Fault]:
+    if variants is None or not _without_place(variants).all():
+        return []
+    message = "no variant has a known chromosome and position, so none can match a variant of a panel"
+    return [Fault("NO_PLACED_VARIANT", "bim", message, len(variants))]
+
+
+def _without_place(variants: Panel) -> Bools:
+    return np.asarray((variants.chromosome == UNPLACED) | (variants.position <= 0))
+
+
 def _variant_warnings(variants: Panel) -> list[str]:
     warnings = []
     repeated = len(variants) - int(pc.count_distinct(variants.ids).as_py())
     if repeated:
         warnings.append(f"bim: {repeated} variants have an identifier that was there before")
-    unplaced = int(((variants.chromosome == UNPLACED) | (variants.position <= 0)).sum())
+    unplaced = int(_without_place(variants).sum())
     if unplaced:
         warnings.append(f"bim: {unplaced} variants have no known chromosome or position and match nothing")
     return warnings

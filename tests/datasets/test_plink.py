@@ -134,6 +134,12 @@ def test_duplicate_identifiers_unplaced_variants_and_dirty_padding_only_warn(tmp
     )
 
 
+def test_variants_none_of_which_has_a_place_are_a_fault(tmp_path: Path) -> None:
+    unplaced = BIM.replace("1\trs1", "0\trs1").replace("1\trs2", "chrUn\trs2").replace("\t50\t", "\t0\t")
+
+    assert faults(write_fileset(tmp_path, bim=unplaced)).public_faults == ("bim: NO_PLACED_VARIANT (3)",)
+
+
 @pytest.mark.parametrize("style", ["windows", "spaces", "blank lines", "byte order mark", "five columns"])
 def test_habits_of_other_programs_are_read_alike(tmp_path: Path, style: str) -> None:
     bim, fam = {
