@@ -39,6 +39,9 @@ STREAMS: Mapping[str, Callable[[Node, Signed], tuple[int, Iterator[bytes | Signe
     "Fetch": pass_work.fetch,
 }
 
+#: A coordinator asks whether its panel is known here before it sends it; "not yet" is an answer.
+_NO_REFUSALS = frozenset({("Availability", "NO_BLOB")})
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -54,7 +57,7 @@ class Agent:
     @property
     def guard(self) -> Guard:
         """What stands around every order, so that its refusals are in the ledger."""
-        return Guard(self.node.ledger, lambda: self.node.workers.stopped)
+        return Guard(self.node.ledger, lambda: self.node.workers.stopped, _NO_REFUSALS)
 
     def call(self, method: str, order: Signed) -> Signed:
         """The signed answer to a signed order.

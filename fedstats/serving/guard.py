@@ -1,6 +1,6 @@
 """What stands around every order of an agent: refusals go into its ledger, the unexpected leaves as an incident."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,10 +16,19 @@ T = TypeVar("T", bound=bytes | Signed)
 
 @dataclass(frozen=True)
 class Guard:
-    """The guard of one agent; `stopped` says whether it is about to end."""
+    """The guard of one agent.
+
+    Attributes
+    ----------
+    stopped
+        Says whether the agent is about to end.
+    no_refusals
+        Methods with codes that say what is to be sent first: no policy refuses anything by them.
+    """
 
     ledger: Ledger
     stopped: Callable[[], bool]
+    no_refusals: Collection[tuple[str, str]] = ()
 
     def answer(self, method: str, order: Signed | None, action: Callable[[], V]) -> V:
         """What an action gives; `order` is None where none was read yet.
@@ -54,6 +63,8 @@ class Guard:
             raise internal(error) from error
 
     def _record(self, method: str, order: Signed | None, error: Refused) -> None:
+        if (method, error.code) in self.no_refusals:
+            return
         # Whoever is refused before an order was read is a peer whose certificate is pinned: strangers get no
         # connection, so they cannot make the ledger grow.
         request, signer = ("", "") if order is None else (request_digest(order), order.signer[:64])

@@ -33,6 +33,10 @@ class Played:
         folders = [agent.node.secrets.folder for agent in self.agents.values()]
         return [path.name for folder in folders for path in folder.glob("*-*")]
 
+    def count(self, name: str, kind: str) -> int:
+        """Entries of one kind in the ledger of a node."""
+        return int(self.agents[name].node.ledger.rows("SELECT count(*) FROM entries WHERE kind = ?", kind)[0][0])
+
     def blobs(self) -> dict[str, list[str]]:
         """What each node keeps of blobs, by purpose."""
         return {
@@ -70,6 +74,18 @@ def first_people(folder: Path, each: int) -> list[tuple[str, str]]:
 
 def interrupted(*_: Any) -> None:
     raise Failed("the analyst stopped it", code="STOPPED")
+
+
+@pytest.mark.parametrize("analysis", ["freq", "gwas"])
+def test_no_ledger_holds_a_refusal_of_the_first_run_of_a_federation(played: Played, tmp_path: Path, analysis: str):
+    if analysis == "freq":
+        played.client.freq(out=tmp_path / "run")
+    else:
+        played.client.gwas(["q1", "b1"], covariates=["age"], out=tmp_path / "run")
+
+    for agent in played.agents.values():
+        assert played.count(agent.name, "opened") > 0
+        assert played.count(agent.name, "refused") == 0
 
 
 @pytest.mark.parametrize("to_disk", [True, False])
