@@ -221,16 +221,18 @@ def audit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="ledger.sqlite, in the state folder.")
     ],
+    *,
+    entries: Annotated[bool, typer.Option("--entries", help="Print each entry.")] = False,
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Only of the run that begins like this.")] = "",
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="Only of one kind, as they are counted.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Each entry as one JSON object a line.")] = False,
 ) -> None:
-    """Verify the hash chain of a ledger, and print what it holds."""
-    from rich.console import Console
-    from rich.table import Table
+    """Verify the hash chain of a ledger, and print what it holds.
 
-    from fedstats.ledger import counted, verify, whole_chain
+    Kinds of entries are counted unless each entry is asked for.
+    """
+    from fedstats.audit import Shown, show
+    from fedstats.ledger import verify
+    from node_agent.plans import digests_of
 
-    entries = verify(file)
-    table = Table("entry", "number", "first", "last", box=None)
-    for row in counted(entries):
-        table.add_row(*row)
-    Console(soft_wrap=True, highlight=False).print(table)
-    _say(whole_chain(entries))
+    show(verify(file), Shown(run, kind, entries, json), digests_of(file, run) if run else ())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fedstats.documents import decode
 from fedstats.errors import FedstatsError, UsageError
+from fedstats.ledger import read_rows
 from fedstats.wire.messages import Plan
 from node_agent.node import Node
 
@@ -39,3 +40,9 @@ def plan_named(node: Node, name: str) -> Plan:
             f"{what} like {name!r}", code="NO_PLAN", hint="'fedstats-node preview' without a plan lists them."
         )
     return found[0]
+
+
+def digests_of(ledger: Path, run: str) -> list[str]:
+    """Digests of the plans in a ledger file whose run begins like this."""
+    rows = read_rows(ledger, "SELECT run, digest FROM plans")
+    return [str(digest) for of, digest in rows if str(of).startswith(run)]

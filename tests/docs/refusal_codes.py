@@ -46,6 +46,7 @@ OF_COMMANDS = (
     "key_holder/cli.py",
     "key_holder/config.py",
     "key_holder/keys_folder.py",
+    "fedstats/audit.py",
     "fedstats/config_reading.py",
     "fedstats/identity/card.py",
     "fedstats/identity/custodian.py",

@@ -255,6 +255,21 @@ def test_audit_counts_the_entries_of_a_whole_chain(tmp_path: Path):
     assert "the chain of 2 entries is whole; head " in done.stdout
 
 
+def test_audit_shows_the_entries_of_a_run(tmp_path: Path):
+    recorded(tmp_path / "ledger.sqlite")
+
+    shown = fedstats_keyholder("audit", tmp_path / "ledger.sqlite", "--run", "ru", "--kind", "opened", "--entries")
+    none = fedstats_keyholder("audit", tmp_path / "ledger.sqlite", "--run", "other", "--json")
+
+    assert (shown.returncode, none.returncode) == (0, 2), shown.stderr
+    first, last = shown.stdout.splitlines()
+    assert first.split()[0] == "2"
+    assert "opened" in first
+    assert "pass=p1" in first
+    assert last.startswith("the chain of 2 entries is whole")
+    assert "no entry is about a run that begins like 'other'" in none.stderr
+
+
 @pytest.mark.parametrize(
     ("tampering", "message"),
     [

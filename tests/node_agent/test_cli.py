@@ -1,5 +1,7 @@
 """fedstats-node: keys that stay, cards, everything that serve would check, and the audit."""
 
+import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -8,10 +10,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from fedstats.errors import UsageError
 from fedstats.identity.card import read_card
 from fedstats.ledger import open_ledger
+from node_agent.cli import app
 from node_agent.policy import Policy, read_policy
+from node_agent.records import TABLES
 from tests.node_agent.sites import make_federation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,6 +173,85 @@ def test_audit_of_a_whole_chain_prints_its_head(tmp_path: Path):
 
     assert done.returncode == 0, done.stderr
     assert f"the chain of 3 entries is whole; head {head}" in done.stdout
+
+
+#: Entries as a run makes them, and one of another run.
+WRITTEN = (
+    ("surveyed", {"run": "aa11", "dataset": "demo"}),
+    ("answered", {"key": "propose|p1", "answer": "0f"}),
+    ("opened", {"run": "ab22", "pass": "0a"}),
+    ("chunk", {"pass": "0a", "number": 0}),
+    ("answered", {"key": "ready|0a", "answer": "1e"}),
+    ("opened", {"run": "cd33", "pass": "0b"}),
+    ("chunk", {"pass": "0b", "number": 1}),
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite"
+    ledger = open_ledger(path, TABLES)
+    for kind, body in WRITTEN:
+        ledger.append(kind, body)
+    ledger.write("INSERT INTO plans VALUES ('p1', 'ab22', '')")
+    ledger.close()
+    return path
+
+
+def audited(ledger: Path, *flags: str) -> str:
+    done = CliRunner().invoke(app, ["audit", str(ledger), *flags])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_audit_shows_entries_a_line_each_and_what_the_chain_is(written: Path):
+    *lines, last = audited(written, "--entries").splitlines()
+
+    assert [line.split()[0] for line in lines] == list("1234567")
+    assert re.fullmatch(r" +3  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  opened +pass=0a run=ab22", lines[2])
+    assert last.startswith("the chain of 7 entries is whole; head ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "numbers"),
+    [
+        (["--kind", "chunk"], [4, 7]),
+        (["--run", "ab22"], [2, 3, 4, 5]),
+        (["--run", "ab"], [2, 3, 4, 5]),
+        (["--run", "a"], [1, 2, 3, 4, 5]),
+        (["--run", "cd", "--kind", "chunk"], [7]),
+        ([], [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_audit_shows_entries_of_a_run_with_its_plan_and_passes_or_of_a_kind(
+    written: Path, flags: list[str], numbers: list[int]
+):
+    shown = [json.loads(line) for line in audited(written, "--json", *flags).splitlines()]
+
+    assert [entry["entry"] for entry in shown] == numbers
+    assert [(entry["kind"], entry["body"]) for entry in shown] == [WRITTEN[number - 1] for number in numbers]
+    assert {(len(entry["hash"]), entry["at"][10]) for entry in shown} == {(64, "T")}
+
+
+def test_audit_counts_the_entries_of_a_run(written: Path):
+    lines = audited(written, "--run", "ab22").splitlines()
+
+    assert [line.split()[:2] for line in lines[1:-1]] == [["answered", "2"], ["chunk", "1"], ["opened", "1"]]
+    assert lines[-1].startswith("the chain of 7 entries")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--kind", "refused"], "no entry is of the kind 'refused'; there are answered, chunk, opened, surveyed"),
+        (["--run", "b"], "no entry is about a run that begins like 'b'"),
+    ],
+)
+def test_audit_of_entries_that_there_are_none_of_says_so(written: Path, flags: list[str], said: str):
+    done = CliRunner().invoke(app, ["audit", str(written), *flags])
+
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == said
 
 
 def test_audit_of_a_broken_chain_ends_with_5(tmp_path: Path):
