@@ -10,6 +10,9 @@ from fedstats.wire.generated.fedstats.v1 import key_holder_pb2_grpc
 from key_holder.agent import HANDLERS, STREAMS, Agent
 from key_holder.holder import Holder, keys_warnings
 
+#: Bytes of products that may come beside the largest one: those of a few passes, of 64 MiB at most each.
+ROOM_BESIDE = 1 << 28
+
 
 def serve(holder: Holder, ready: Callable[[int], None] = lambda _port: None) -> None:
     """Answer until SIGTERM or SIGINT; `ready` is called with the port once the key holder is."""
@@ -26,6 +29,7 @@ async def start_server(agent: Agent) -> Server:
         add=key_holder_pb2_grpc.add_KeyHolderServicer_to_server,
         calls=HANDLERS,
         streams=STREAMS,
+        room_bytes=settings.policy.max_bytes + ROOM_BESIDE,
     )
     return await listen(service, settings.host, settings.port, mutual_tls(keys.leaf, keys.coordinators.values()))
 

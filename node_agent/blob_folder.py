@@ -18,6 +18,8 @@ from node_agent.run_records import RunRecords
 #: Most bytes of a blob by its purpose. A pass has 64 MiB of words at most, its total no more, and what it asks is about
 #: as much; lists have five million people of some twenty bytes.
 LARGEST_BLOB = {"panel": 1 << 30, "variants": 1 << 30, "people": 1 << 28, "asks": 1 << 27, "total": 1 << 27}
+#: Most bytes of blobs that are taken in at a time: one of any purpose, and what passes ask beside it.
+ROOM_BYTES = max(LARGEST_BLOB.values()) + (1 << 28)
 KEPT_SECONDS = 86_400.0
 
 

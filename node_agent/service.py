@@ -4,6 +4,7 @@ from fedstats.serving.server import Server, Service, listen, mutual_tls
 from fedstats.wire.generated.fedstats.v1 import node_pb2_grpc
 from fedstats.wire.messages import AFTER_BLOB
 from node_agent.agent import HANDLERS, STREAMS, Agent
+from node_agent.blob_folder import ROOM_BYTES
 
 
 async def start_server(agent: Agent) -> Server:
@@ -16,6 +17,7 @@ async def start_server(agent: Agent) -> Server:
         add=node_pb2_grpc.add_NodeServicer_to_server,
         calls=HANDLERS,
         streams=STREAMS,
+        room_bytes=ROOM_BYTES,
         following=AFTER_BLOB,
     )
     return await listen(service, settings.host, settings.port, mutual_tls(keys.leaf, keys.coordinators.values()))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -21,6 +22,7 @@ from fedstats.identity.card import Card
 from fedstats.identity.keys import Leaf
 from fedstats.identity.signing import Signed
 from fedstats.serving.guard import Guard
+from fedstats.serving.room import Room
 from fedstats.wire.envelope import ERROR_KEY, checked, error_to_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2
 
@@ -48,6 +50,7 @@ _STATUS: tuple[tuple[type[FedstatsError], grpc.StatusCode], ...] = (
     (NodeUnreachable, grpc.StatusCode.UNAVAILABLE),
 )
 _STATUS_OF_CODE = {
+    "BUSY": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
     "WRONG_SIGNER": grpc.StatusCode.PERMISSION_DENIED,
     "BAD_SIGNATURE": grpc.StatusCode.PERMISSION_DENIED,
@@ -104,9 +107,10 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Runs handlers of an agent and turns their errors into answers."""
+    """Runs handlers of an agent and turns their errors into answers; `room` is what its uploads may hold together."""
 
     agent: Answering
+    room: Room
 
     def run(self, context: Context, action: Callable[[], V]) -> V:
         """The result of an action, or the end of the call."""
@@ -159,14 +163,28 @@ def _streaming(caller: Caller, method: str) -> Callable[..., object]:
 
 def _taking_in(caller: Caller, following: Mapping[str, str]) -> Callable[..., object]:
     def put(_self: object, parcels: Iterator[node_pb2.Parcel], context: Context) -> node_pb2.Signed:
-        order, data, then = caller.run(context, lambda: _parcel(caller, parcels))
-        method = None if then is None else caller.run(context, lambda: _method_after(caller, then, following))
-        answer = caller.run(context, lambda: caller.agent.put(order, data))
-        if then is not None and method is not None:
-            answer = caller.run(context, lambda: caller.agent.call(method, then))
+        answer, then = caller.run(context, lambda: _taken_in(caller, following, parcels))
+        if then is not None:
+            method, order = then
+            answer = caller.run(context, lambda: caller.agent.call(method, order))
         return to_wire(answer)
 
     return put
+
+
+def _taken_in(
+    caller: Caller, following: Mapping[str, str], parcels: Iterator[node_pb2.Parcel]
+) -> tuple[Signed, tuple[str, Signed] | None]:
+    """The answer to a run of bytes, and the order behind it with its method; the bytes are let go of."""
+    agent = caller.agent
+    # Only checks are guarded: a line that is cut while a parcel is awaited is no incident of the agent.
+    first = next(parcels, None)
+    order = agent.guard.answer("Put", None, partial(_order_of, first))
+    announced = agent.announced(order)
+    with caller.room.hold(announced.length):
+        data, behind = _content(agent, order, announced, parcels)
+        then = None if behind is None else (_method_after(caller, behind, following), behind)
+        return agent.put(order, data), then
 
 
 def _method_after(caller: Caller, then: Signed, following: Mapping[str, str]) -> str:
@@ -180,24 +198,21 @@ def _method_after(caller: Caller, then: Signed, following: Mapping[str, str]) ->
     return caller.agent.guard.answer("Put", then, known)
 
 
-def _parcel(caller: Caller, parcels: Iterator[node_pb2.Parcel]) -> tuple[Signed, bytes, Signed | None]:
-    """An order, the run of bytes that it announces, and the order behind it; what is refused of them is in the ledger.
+def _content(
+    agent: Answering, order: Signed, announced: Announced, parcels: Iterator[node_pb2.Parcel]
+) -> tuple[bytes, Signed | None]:
+    """The run of bytes that an order announces, and the order behind it; what is refused of them is in the ledger.
 
     Nothing is taken in beyond what is announced: the agent then sees that there was more.
     """
-    guard = caller.agent.guard
-    # Only checks are guarded: a line that is cut while a parcel is awaited is no incident of the agent.
-    first = next(parcels, None)
-    order = guard.answer("Put", None, partial(_order_of, first))
-    announced = caller.agent.announced(order)
-    data = bytearray()
+    data = BytesIO()  # which gives its bytes away without a copy
     for parcel in parcels:
         if parcel.WhichOneof("content") == "then":
-            return order, bytes(data), from_wire(parcel.then)
-        data += guard.answer("Put", order, partial(checked, parcel.piece, len(data)))
-        if len(data) > announced.length:
+            return data.getvalue(), from_wire(parcel.then)
+        data.write(agent.guard.answer("Put", order, partial(checked, parcel.piece, data.tell())))
+        if data.tell() > announced.length:
             break
-    return order, bytes(data), None
+    return data.getvalue(), None
 
 
 def _order_of(parcel: node_pb2.Parcel | None) -> Signed:
@@ -241,6 +256,8 @@ class Service:
         Generated class of its methods, and the function that adds such a one to a server.
     calls, streams
         Methods with one answer, and those with a run of bytes.
+    room_bytes
+        Most bytes of runs that are taken in at a time, all together.
     following
         Method for each kind of order that may come behind a run of bytes which it needs, in the same call.
     """
@@ -251,6 +268,7 @@ class Service:
     add: Callable[[Any, Any], None]
     calls: Collection[str]
     streams: Collection[str]
+    room_bytes: int
     following: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -258,7 +276,8 @@ async def listen(service: Service, host: str, port: int, credentials: grpc.Serve
     """Listen on an address; not ready yet."""
     pool = ThreadPoolExecutor(MOST_CALLS, "call")
     server = grpc.server(pool, maximum_concurrent_rpcs=MOST_CALLS, options=KEEPALIVE)
-    methods = servicer(service.base, Caller(service.agent), service.calls, service.streams, service.following)
+    caller = Caller(service.agent, Room(service.room_bytes))
+    methods = servicer(service.base, caller, service.calls, service.streams, service.following)
     service.add(methods, server)
     health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -14,10 +14,12 @@ import grpc
 import numpy as np
 import pytest
 
-from fedstats.errors import FedstatsError
+from fedstats.errors import FedstatsError, NodeUnreachable
 from fedstats.identity.signing import Signed, sign, sign_bytes
 from fedstats.serving.orders import request_digest
+from fedstats.serving.room import Room
 from fedstats.serving.server import MOST_CALLS, Caller, servicer
+from fedstats.transport.patient import FINAL_CODES
 from fedstats.wire.blobs import PURPOSES
 from fedstats.wire.envelope import to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
@@ -31,6 +33,8 @@ from tests.node_agent.driver import COUNTING, Driver, Line, driven, unwrapped
 from tests.node_agent.sites import make_federation
 
 MEBIBYTE = 1 << 20
+#: More bytes than anybody has memory for.
+BOUNDLESS = 1 << 62
 #: Some changed plans are plans still: of another run, or made at another time.
 ANSWERED = ""
 
@@ -239,16 +243,16 @@ class Boundless(Watched):
     """One that lets as many bytes come as like to, whatever was announced."""
 
     def announced(self, order: Signed) -> BlobOrder:
-        return replace(super().announced(order), length=1 << 62)
+        return replace(super().announced(order), length=BOUNDLESS)
 
 
 @contextmanager
 def served_wide(
-    agent: Agent, calls: int, limits: Mapping[str, int], most: int | None
+    agent: Agent, calls: int, limits: Mapping[str, int], most: int | None, room: int = BOUNDLESS
 ) -> Iterator[node_pb2_grpc.NodeStub]:
     """An agent behind a server of the same methods with other limits; without TLS, which bounds nothing here."""
     server = grpc.server(ThreadPoolExecutor(calls), maximum_concurrent_rpcs=most, options=tuple(limits.items()))
-    methods = servicer(node_pb2_grpc.NodeServicer, Caller(agent), HANDLERS, STREAMS)
+    methods = servicer(node_pb2_grpc.NodeServicer, Caller(agent, Room(room)), HANDLERS, STREAMS)
     node_pb2_grpc.add_NodeServicer_to_server(methods, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -322,6 +326,70 @@ def test_calls_that_are_held_open_keep_others_waiting_unless_their_number_is_bou
     assert caught.value.code() == status
     assert [error.code() for error in ended] == [grpc.StatusCode.FAILED_PRECONDITION] * 2
     assert meanwhile == []
+
+
+@pytest.mark.parametrize(("room", "turned_away"), [(BOUNDLESS, 0), (2 * MEBIBYTE, 1)])
+def test_uploads_side_by_side_fill_memory_unless_they_are_bounded_together(
+    node: tuple[Driver, Node], room: int, turned_away: int
+):
+    driver, agent, data = node[0], Watched(node[1]), bytes(MEBIBYTE)
+    announced = BlobOrder("run-1", "panel", hashlib.sha256(data).hexdigest(), len(data))
+    order = to_wire(sign(driver.federation.coordinator, "BlobOrder", announced))
+    before, release = entries(driver, "FI"), threading.Event()
+
+    def parcels() -> Iterator[node_pb2.Parcel]:
+        yield node_pb2.Parcel(order=order)
+        yield node_pb2.Parcel(piece=piece_of(data, 0))
+        release.wait(120)
+
+    with served_wide(agent, 4, {}, 4, room) as stub, ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(ended_of_put, stub, parcels()) for _ in range(3)]
+        assert all(agent.announcements.acquire(timeout=60) for _ in calls)
+        ended = as_completed(calls, timeout=60)
+        first = [next(ended).result() for _ in range(turned_away)]
+        release.set()
+        everybody = [call.result() for call in calls]
+        # There is room again, and whoever was turned away comes again.
+        again = ended_of_put(stub, parcels())
+
+    assert first == ["BUSY"] * turned_away
+    assert sorted(everybody) == [""] * (3 - turned_away) + ["BUSY"] * turned_away
+    assert again == ""
+    assert agent.blobs == [MEBIBYTE] * (4 - turned_away)
+    assert entries(driver, "FI") == before
+    assert "BUSY" not in FINAL_CODES
+
+
+def ended_of_put(stub: node_pb2_grpc.NodeStub, parcels: Iterator[node_pb2.Parcel]) -> str:
+    """The code with which an upload ends, "" where it is taken in; whoever is turned away sees a node that is away."""
+    try:
+        stub.Put(parcels, timeout=120)
+    except grpc.RpcError as error:
+        found, busy = unwrapped(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        code = found.code if isinstance(found, FedstatsError) else str(found)
+        return code if isinstance(found, NodeUnreachable) == busy == (code == "BUSY") else f"{code} under another name"
+    return ""
+
+
+def test_two_blobs_of_the_largest_size_find_no_room_side_by_side_and_a_pass_finds_it_beside_one(
+    served: Driver, line: Line
+):
+    largest = BlobOrder("run-1", "panel", "0" * 64, LARGEST_BLOB["panel"])
+    order = to_wire(sign(served.federation.coordinator, "BlobOrder", largest))
+    release = threading.Event()
+
+    def parcels() -> Iterator[node_pb2.Parcel]:
+        yield node_pb2.Parcel(order=order)
+        release.wait(120)
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(ended_of_put, line.stub, parcels()) for _ in range(2)]
+        first = next(as_completed(calls, timeout=60)).result()
+        line.put("run-1", "asks", bytes(MEBIBYTE))
+        release.set()
+
+    assert first == "BUSY"
+    assert sorted(call.result() for call in calls) == ["BUSY", "DAMAGED_BLOB"]
 
 
 def test_a_run_more_begins_where_the_project_may_have_one_more(tmp_path: Path):

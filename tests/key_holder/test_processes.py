@@ -1,12 +1,15 @@
 """The key holder as a process of its own: through gRPC and mutual TLS, killed at every point, drained by SIGTERM."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,8 +30,13 @@ from fedstats.transport.pinning import Caller, Peer
 from fedstats.wire.envelope import ERROR_KEY, PIECE_BYTES, error_from_bytes, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import key_holder_pb2, key_holder_pb2_grpc, node_pb2
 from fedstats.wire.key_holder_messages import layout_of
-from key_holder.agent import HANDLERS, STREAMS
+from key_holder import serving as serving_of_key_holders
+from key_holder.agent import HANDLERS, STREAMS, Agent
+from key_holder.config import read_settings
+from key_holder.holder import open_holder
+from key_holder.policy import Policy
 from key_holder.records import check_openings
+from key_holder.serving import start_server
 from tests.key_holder.line import Line
 from tests.key_holder.vault import BLOCKS, RUN, Vault, make_vault, order_for, product_of, sums, words_of_nodes
 from tests.processes import children_of
@@ -151,10 +159,10 @@ def parcels_of(order: Signed, *pieces: node_pb2.Piece) -> list[node_pb2.Parcel]:
     return [node_pb2.Parcel(order=to_wire(order)), *(node_pb2.Parcel(piece=piece) for piece in pieces)]
 
 
-def refusal_of(stub: key_holder_pb2_grpc.KeyHolderStub, parcels: list[node_pb2.Parcel]) -> str:
+def refusal_of(stub: key_holder_pb2_grpc.KeyHolderStub, parcels: Iterable[node_pb2.Parcel]) -> str:
     """The code with which an upload ends."""
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Put(iter(parcels), timeout=30)
+        stub.Put(iter(parcels), timeout=60)
     document = dict(caught.value.trailing_metadata())[ERROR_KEY]  # type: ignore[attr-defined]  # calls are errors
     return error_from_bytes(document).code
 
@@ -182,6 +190,39 @@ def connected(vault: Vault, address: str) -> Iterator[key_holder_pb2_grpc.KeyHol
     credentials = grpc.ssl_channel_credentials(trusted, own.private_pem, own.certificate_pem)
     with grpc.secure_channel(address, credentials, (("grpc.ssl_target_name_override", "VAULT"),)) as channel:
         yield key_holder_pb2_grpc.KeyHolderStub(channel)
+
+
+@contextmanager
+def in_this_process(vault: Vault) -> Iterator[str]:
+    """A key holder's service in this process; its address."""
+    holder = open_holder(read_settings(vault.config))
+    server = asyncio.run(start_server(Agent(holder)))
+    try:
+        yield f"127.0.0.1:{server.port}"
+    finally:
+        asyncio.run(server.stop(0))
+        holder.close()
+
+
+def test_products_side_by_side_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    vault = make_vault(tmp_path / "VAULT")
+    product = product_of(vault.public, words_of_nodes())
+    order = sign(vault.coordinator, "DecryptOrder", order_for(vault, product))
+    # Room for this product, and for not a byte more.
+    monkeypatch.setattr(serving_of_key_holders, "ROOM_BESIDE", len(product) - Policy().max_bytes)
+    release = threading.Event()
+
+    def held() -> Iterator[node_pb2.Parcel]:
+        yield from parcels_of(order)
+        release.wait(60)
+
+    with in_this_process(vault) as address, connected(vault, address) as stub, ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(refusal_of, stub, held()) for _ in range(2)]
+        first = next(as_completed(calls, timeout=50)).result()
+        release.set()
+
+    assert first == "BUSY"
+    assert sorted(call.result() for call in calls) == ["BUSY", "DAMAGED_BLOB"]
 
 
 @pytest.mark.processes
