@@ -308,21 +308,27 @@ def _not_served(model: str, reason: Reason) -> Refusal:
 
 
 def _charges(node: Node, plan: Plan, plan_digest: str, rehearsal: _Rehearsal) -> tuple[dict[str, int], list[Refusal]]:
-    """Columns and numbers that the plan would add, by model; charged here, on memory that is thrown away."""
+    """Columns and numbers that the plan would add, by model; they are charged here, on memory that is thrown away."""
+    columns, refusals = _charged_columns(node, plan, plan_digest)
+    numbers, more = _charged_numbers(node, plan, plan_digest, rehearsal)
+    charges = {} if refusals else {what: number for what, number in (columns | numbers).items() if number}
+    return charges, [*refusals, *more]
+
+
+def _charged_columns(node: Node, plan: Plan, plan_digest: str) -> tuple[dict[str, int], list[Refusal]]:
+    """New columns of each model; none where the run would not begin for them."""
     account: Account = account_of(plan)
     try:
         new = {}
         for model in plan.study.scanned:
             cohort = node.cohorts.name_of(plan, plan_digest, model)
             before = node.budgets.columns(account, model.kind).get(cohort, frozenset())
-            new[model.id] = len(columns_of(model) - before)
+            new[f"{COLUMNS} of {model.id}"] = len(columns_of(model) - before)
         with node.ledger.transaction():
             charge_run(node, plan, plan_digest)
     except FedstatsError as error:
         return {}, [Refusal(error.code, error.message)]
-    numbers, refusals = _charged_numbers(node, plan, plan_digest, rehearsal)
-    columns = {f"{COLUMNS} of {model}": number for model, number in new.items()}
-    return {what: number for what, number in (columns | numbers).items() if number}, refusals
+    return new, []
 
 
 def _charged_numbers(

@@ -139,6 +139,16 @@ def test_columns_beyond_the_budget_are_refused_in_the_preview_as_in_the_run(fede
     assert "BUDGET_COLUMNS" in {one.code for one in found.refusals}
 
 
+def test_both_budgets_that_would_be_exceeded_are_said_at_once(federation: Federation):
+    same = [replace(AGED, id=f"a{number}") for number in range(4)]
+    another = replace(SCANNED, traits=(Trait("age", "quantitative"),))
+    with driven_locally(federation) as driver:
+        found = looked_at(federation, linear(driver, *same, another))
+
+    assert {"BUDGET_COLUMNS", "BUDGET_NUMBERS"} <= {one.code for one in found.refusals}
+    assert found.charges == {}
+
+
 def test_looking_changes_nothing_at_the_node(federation: Federation):
     ledger = federation.site("FI").folder / "state" / "ledger.sqlite"
     with driven_locally(federation) as driver:
