@@ -34,8 +34,12 @@ class Aside:
 
     def finish(self) -> None:
         """Wait until everything is done."""
-        self._queue.join()
+        self.wait()
         self._raise_failure()
+
+    def wait(self) -> None:
+        """The same, whether it was done or failed."""
+        self._queue.join()
 
     def _work(self) -> None:
         while True:

@@ -98,6 +98,8 @@ class RunFederation:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+            # A run that goes on with this one must not find its files go.
+            self.run.aside.wait()
 
     def _rows(self, function: Callable[[Federation, Chunk], Rows], chunk: Chunk) -> Rows:
         """Rows of one chunk: kept ones, or computed and kept."""

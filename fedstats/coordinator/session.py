@@ -270,6 +270,8 @@ class Session:
         """End every call; passes that nobody can come back to are abandoned at the nodes."""
         for nodes in (self.planning, self.running):
             nodes.transport.stop.set()
+        for run in self._runs.values():
+            run.aside.wait()
         if keeps_state:
             traffic = self.traffic
             kept = KeptTraffic(

@@ -32,6 +32,22 @@ def test_failure_beside_a_run_is_raised_and_nothing_is_done_after_it() -> None:
     assert done == []
 
 
+def test_whoever_waits_only_is_not_told_of_failures() -> None:
+    aside, begun, go = Aside(), threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        go.wait(10)
+        raise OSError("no disk")
+
+    aside.do(fail)
+    assert begun.wait(10)
+    go.set()
+    aside.wait()
+    with pytest.raises(OSError, match="no disk"):
+        aside.finish()
+
+
 def test_pieces_of_work_that_wait_for_one_another_all_run_at_once() -> None:
     threads, all_there, done = Threads(idle_seconds=5.0), threading.Barrier(9), threading.Semaphore(0)
 

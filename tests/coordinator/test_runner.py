@@ -1,5 +1,6 @@
 """Sums through passes are the sums of the data, whatever the privacy setting, the split, or the number of nodes."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fedstats.errors import MaskMismatch, RangeOverflow
+from fedstats.federation import Federation
 from fedstats.local import LocalSite, LocalSums
+from fedstats.rows import Rows
 from fedstats.step import Nothing
+from fedstats.study import Chunk
 from tests.coordinator.federation_of_nodes import (
     BLOCK,
     MODEL,
@@ -106,6 +110,26 @@ def test_every_pass_is_told_when_it_is_asked_and_when_it_is_open(tmp_path: Path)
         ("pass", "opened", 8),
     ]
     assert federation.run.progress.passes == 1
+
+
+def test_a_run_that_fails_ends_what_it_does_beside_first(tmp_path: Path) -> None:
+    """Else whoever goes on with it would find its files go."""
+    there = world()
+    federation = there.coordinate(tmp_path)
+    done: list[str] = []
+
+    def slow() -> None:
+        time.sleep(0.2)
+        done.append("a receipt")
+
+    def fail(handle: Federation, chunk: Chunk) -> Rows:  # noqa: ARG001  # as map calls it
+        federation.run.aside.do(slow)
+        raise RangeOverflow("over its bound", code="RANGE_OVERFLOW")
+
+    with pytest.raises(RangeOverflow):
+        list(federation.map(fail, chunks_of()[:1]))
+
+    assert done == ["a receipt"]
 
 
 def test_traffic_counts_every_word_that_a_node_sent(tmp_path: Path) -> None:
