@@ -122,7 +122,7 @@ def test_a_run_that_fails_ends_what_it_does_beside_first(tmp_path: Path) -> None
         time.sleep(0.2)
         done.append("a receipt")
 
-    def fail(handle: Federation, chunk: Chunk) -> Rows:  # noqa: ARG001  # as map calls it
+    def fail(handle: Federation, chunk: Chunk) -> Rows:  # as map calls it
         federation.run.aside.do(slow)
         raise RangeOverflow("over its bound", code="RANGE_OVERFLOW")
 
