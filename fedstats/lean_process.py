@@ -150,9 +150,11 @@ def load_compiler_alone() -> None:
         from numba.core.registry import cpu_target
 
         # An agent answers while it warms up: another thread may load a kernel, which does the same under this lock.
+        # The contexts come first: each is made under a lock of its own, by which whoever makes it takes this one.
+        typing, target = cpu_target.typing_context, cpu_target.target_context
         with global_compiler_lock:
-            cpu_target.typing_context.refresh()
-            cpu_target.target_context.refresh()
+            typing.refresh()
+            target.refresh()
 
 
 def load_matrix_products_alone() -> None:

@@ -75,6 +75,28 @@ def test_an_agent_loads_its_compiler_under_the_lock_of_threads_that_load_kernels
     assert said(script) == [True, True, False]
 
 
+def test_an_agent_that_warms_up_does_not_wait_for_a_thread_that_waits_for_it() -> None:
+    """A kernel is loaded at the same time: it makes the compiler's context under one lock and takes another for it."""
+    script = (
+        "import json, threading, time\n"
+        "from numba.core import cpu\n"
+        "from numba.core.registry import cpu_target\n"
+        "from fedstats.lean_process import load_compiler_alone\n"
+        "begun, real = threading.Event(), cpu.CPUContext.__init__\n"
+        "def slowly(*given):\n"
+        "    begun.set(); time.sleep(1); real(*given)\n"
+        "cpu.CPUContext.__init__ = slowly\n"
+        "warming = threading.Thread(target=load_compiler_alone, daemon=True)\n"
+        "loading = threading.Thread(target=lambda: cpu_target.target_context, daemon=True)\n"
+        "loading.start(); begun.wait(10); warming.start()\n"
+        "loading.join(20); warming.join(20)\n"
+        "print(json.dumps([loading.is_alive(), warming.is_alive()]), flush=True)\n"
+        "import os; os._exit(0)"
+    )
+
+    assert said(script) == [False, False]
+
+
 def test_structlog_is_loaded_without_rich() -> None:
     script = (
         "import json, sys; from fedstats.lean_process import load_logging_alone; load_logging_alone()\n"
