@@ -38,9 +38,16 @@ from node_agent.rehearsal import Rehearsed, rehearse
 from node_agent.runs import check_names, served
 
 
+#: What a number is along that a block of variants has once.
+ONCE_A_BLOCK = "once a block"
+
+
 @dataclass(frozen=True)
 class FieldShown:
-    """One array of a release: how many numbers, along what, and the most that their total can be."""
+    """One array of a release: how many numbers, along what, and the most that their total can be.
+
+    What is of a block of variants, and not of each of them, is along ONCE_A_BLOCK.
+    """
 
     field: str
     what: str
@@ -60,7 +67,7 @@ class StepShown:
     each
         "variant" where `numbers` are of each variant, "run" where they are of the whole cohort.
     numbers
-        Of one release.
+        Of one release; those that a block has once are not among numbers of a variant.
     rule
         What lets it out.
     """
@@ -190,18 +197,19 @@ def _steps(plan: Plan, rehearsed: Rehearsed | None) -> Iterator[StepShown]:
 
 def _step(step: Step[Any, Any], model: Model, sizes: dict[str, int], times: int, floors: Floors) -> StepShown:
     each = "variant" if step.genotypes else "run"
-    shown = tuple(_field(name, declared, sizes) for name, declared in step.release.schema().items())
-    rule = rule_of(step, model, floors)
-    return StepShown(step.name, model.id, times, each, sum(one.numbers for one in shown), shown, rule)
+    shown = tuple(_field(name, declared, sizes, each) for name, declared in step.release.schema().items())
+    numbers = sum(one.numbers for one in shown if one.along != ONCE_A_BLOCK)
+    return StepShown(step.name, model.id, times, each, numbers, shown, rule_of(step, model, floors))
 
 
-def _field(name: str, declared: Field, sizes: dict[str, int]) -> FieldShown:
+def _field(name: str, declared: Field, sizes: dict[str, int], each: str) -> FieldShown:
     along = [dim for dim in declared.dims if dim not in ("one", "variant")]
     numbers = 1
     for dim in along:
         numbers *= sizes.get(dim, sizes["trait"] if dim.endswith("trait") else 1)
     what = "counts" if declared.representation == "count" else "sums"
-    return FieldShown(name, what, " x ".join(along) or "-", numbers, declared.bound(Limits()))
+    once = each == "variant" and "variant" not in declared.dims
+    return FieldShown(name, what, ONCE_A_BLOCK if once else " x ".join(along) or "-", numbers, declared.bound(Limits()))
 
 
 def rule_of(step: Step[Any, Any], model: Model, floors: Floors) -> str:

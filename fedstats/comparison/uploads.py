@@ -68,7 +68,7 @@ def seen_in_upload(dosage: Reals, seen: str) -> Frequencies:
     seen
         "plain", "masked" or "paillier".
     """
-    sizes = {"variant": dosage.shape[1]}
+    sizes = {"one": 1, "variant": dosage.shape[1]}
     words = encode(_counts(dosage), sizes, Limits())
     widths = word_widths(count_genotypes, sizes, Limits())[:-CHECK_WORDS]
     upload = CONCEALED[seen]().protect(words, 0, widths)
@@ -91,4 +91,4 @@ def _counts(dosage: Reals) -> GenotypeCounts:
     carried, lacking = heterozygous + homozygous > 0, heterozygous + homozygous < called
     missing = called < len(dosage)
     nodes = (flag.astype(np.int64) for flag in (carried, lacking, missing))
-    return GenotypeCounts(called, heterozygous, homozygous, *nodes)
+    return GenotypeCounts(called, heterozygous, homozygous, *nodes, people=np.array([len(dosage)]))

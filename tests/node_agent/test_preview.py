@@ -17,7 +17,7 @@ from node_agent.cli import app
 from node_agent.config import read_settings
 from node_agent.looking import looking
 from node_agent.plans import plan_named
-from node_agent.preview import Preview, preview, protection
+from node_agent.preview import ONCE_A_BLOCK, Preview, preview, protection
 from tests.node_agent.driver import SCANNED, TEST_FLOORS, Driver, driven_locally
 from tests.node_agent.sites import Federation, make_federation
 
@@ -55,7 +55,9 @@ def test_every_number_of_every_schema_is_shown(federation: Federation):
     }
     for one in found.steps:
         assert [field.field for field in one.fields] == list(STEPS[one.step].release.schema())
-        assert one.numbers == sum(field.numbers for field in one.fields)
+        assert one.numbers == sum(field.numbers for field in one.fields if field.along != ONCE_A_BLOCK)
+    counts = next(one for one in found.steps if one.step == "genotypes/counts@2")
+    assert [field.field for field in counts.fields if field.along == ONCE_A_BLOCK] == ["people"]
     scan = next(one for one in found.steps if one.step == "linear_gwas/scan@1")
     # one covariate and one trait, no effects of sites
     assert [(field.field, field.numbers) for field in scan.fields] == [
