@@ -37,7 +37,6 @@ from node_agent.policy import authorise
 from node_agent.rehearsal import Rehearsed, rehearse
 from node_agent.runs import check_names, served
 
-
 #: What a number is along that a block of variants has once.
 ONCE_A_BLOCK = "once a block"
 
