@@ -91,4 +91,4 @@ def _counts(dosage: Reals) -> GenotypeCounts:
     carried, lacking = heterozygous + homozygous > 0, heterozygous + homozygous < called
     missing = called < len(dosage)
     nodes = (flag.astype(np.int64) for flag in (carried, lacking, missing))
-    return GenotypeCounts(called, heterozygous, homozygous, *nodes, people=np.array([len(dosage)]))
+    return GenotypeCounts(called, heterozygous, homozygous, *nodes, np.array([len(dosage)]))
