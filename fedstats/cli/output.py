@@ -14,7 +14,7 @@ class Shown(Protocol):
 
     @property
     def event(self) -> str:
-        """plan, node, pass, result or error."""
+        """plan, node, pass, warning, result or error."""
         ...
 
     @property
@@ -68,6 +68,11 @@ def say(text: str) -> None:
         print(text)  # noqa: T201  # this is the output
 
 
+def say_warning(event: Shown) -> str:
+    """What a reader of the results must know, in words."""
+    return f"fedstats: warning: {event.data.get('message')}"
+
+
 def say_node(event: Shown) -> str:
     """A change of a node's state in words."""
     message = str(event.data.get("message") or "")
@@ -81,16 +86,23 @@ def _json_lines() -> Iterator[Show]:
 
 @contextmanager
 def _quiet() -> Iterator[Show]:
-    """Only what whoever reads the output of a batch job must know: a run that waits for a node."""
+    """Only what whoever reads the output of a batch job must know: warnings, and a run that waits for a node."""
     planned = False
 
     def show(event: Shown) -> None:
         nonlocal planned
         planned = planned or event.event == "plan"
-        if planned and event.event == "node":
-            print(f"fedstats: {say_node(event)}", file=sys.stderr, flush=True)  # noqa: T201  # this is the output
+        if event.event == "warning":
+            _print_aside(say_warning(event))
+        elif planned and event.event == "node":
+            _print_aside(f"fedstats: {say_node(event)}")
 
     yield show
+
+
+def _print_aside(text: str) -> None:
+    """Print where no script reads results."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is the output
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from fedstats.cli.output import Shown, say_node
+from fedstats.cli.output import Shown, say_node, say_warning
 
 #: Steps whose names say little to whoever waits for them.
 _STEPS = {
@@ -69,6 +69,8 @@ class ProgressBar:
                 self._planned = True
             elif event.event == "node":
                 self._show_node(event)
+            elif event.event == "warning":
+                self._bar.console.print(say_warning(event), style="yellow", markup=False, highlight=False)
             elif event.event == "pass" and "total" in event.data:
                 self._show_variants(event)
             elif event.event == "pass":

@@ -31,7 +31,7 @@ class Event:
     code, message, hint.
     """
 
-    event: Literal["plan", "node", "pass", "result", "error"]
+    event: Literal["plan", "node", "pass", "warning", "result", "error"]
     data: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON values
 
 

@@ -36,6 +36,7 @@ class Reporter:
     def __enter__(self) -> Self:
         for banner in self.backend.banners:
             self._line(banner)
+            self._warn("READ_FIRST", banner)
         told = self.backend.provenance()
         held = {node: told.people.get(node) for node in self.backend.nodes}
         sites = [f"{node} ({people:,} people or more)" if people else node for node, people in held.items()]
@@ -91,8 +92,10 @@ class Reporter:
             self.events(Event("result", {"trait": name, "path": [str(path)]}))
 
     def note(self, note: Note) -> None:
-        """Put a note into the log."""
+        """Put a note into the log; onlookers hear of warnings."""
         self._line(f"WARNING {note.code}: {note.message}" if note.warning else note.message)
+        if note.warning:
+            self._warn(note.code, note.message)
 
     def people(self, model: Model, counts: PeopleCounts) -> None:
         """Say who is in and why others are not."""
@@ -150,6 +153,9 @@ class Reporter:
         if sent:
             self._line(f"Bytes in {record['rounds']:,} rounds:")
             self._rows([(f"to {node}, {received.get(node, 0):,} from it", sent[node]) for node in sorted(sent)])
+
+    def _warn(self, code: str, message: str) -> None:
+        self.events(Event("warning", {"code": code, "message": message}))
 
     def _line(self, text: str) -> None:
         if self._log is not None:

@@ -59,6 +59,31 @@ def test_a_node_that_goes_away_during_a_run_is_told_with_its_reason() -> None:
     assert "planning: waiting for EE" in shown_by(away)
 
 
+WARNING = Event("warning", {"code": "READ_FIRST", "message": "PLAIN: the coordinator saw each node's sums."})
+
+
+def test_warnings_are_told_on_standard_error_once_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.events(as_json=False) as show:
+        show(WARNING)
+
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "fedstats: warning: PLAIN: the coordinator saw each node's sums.\n")
+
+
+def test_warnings_stay_above_the_bar() -> None:
+    assert "fedstats: warning: PLAIN: the coordinator saw each node's sums." in shown_by(WARNING, variants(0))
+
+
+def test_warnings_are_objects_where_json_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.events(as_json=True) as show:
+        show(WARNING)
+    output.speak(as_json=False)
+
+    printed = capsys.readouterr()
+    line = json.loads(printed.out)
+    assert (line["event"], line["code"], printed.err) == ("warning", "READ_FIRST", "")
+
+
 def test_without_a_terminal_only_waiting_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with output.events(as_json=False) as show:
         for event in (Event("plan"), variants(0), variants(3000), Event("node", {"node": "EE", "state": "back"})):

@@ -222,6 +222,24 @@ def test_events_tell_of_plan_passes_and_results() -> None:
     assert passes[-1]["done"] == passes[-1]["total"]
 
 
+def test_events_tell_of_whatever_warns() -> None:
+    whole, panel = pooled()
+    sites = {name: part(whole, np.flatnonzero(whole.columns["site3"].text == name)) for name in "ABC"}
+    available = dict.fromkeys(sites, np.full(len(panel), PRESENT, np.uint8))
+    told: list[Event] = []
+
+    @contextmanager
+    def validating(request: Request, place: Place, events: Events) -> Iterator[Backend]:
+        yield LocalBackend(sites, panel, available, banners=("VALIDATION: not for private data.",))
+
+    Analyst(validating).gwas("qt2", covariates=COVARIATES, chr="22", events=told.append)
+
+    warned = [event.data for event in told if event.event == "warning"]
+    assert [warning["code"] for warning in warned] == ["READ_FIRST", "SITES_DIFFER"]
+    assert warned[0]["message"] == "VALIDATION: not for private data."
+    assert warned[1]["message"].startswith("qt2 differs between sites")
+
+
 def test_variants_that_a_site_lacks_fall_out_with_their_reason(tmp_path: Path) -> None:
     whole, panel = pooled()
     first = np.full(len(panel), PRESENT, np.uint8)
