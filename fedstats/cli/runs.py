@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,10 +189,21 @@ def say_associations(results: Mapping[str, Any]) -> None:
         say(f"{name:<{width}}  {_summary(result)}")
 
 
+def say_tables(results: Mapping[str, Any]) -> None:
+    """A line per table: how many variants, and what became of them."""
+    width = max((len(name) for name in results), default=0)
+    for name, result in results.items():
+        say(f"{name:<{width}}  {_variants(result, result.status_counts)}")
+
+
+def _variants(rows: Sized, status_counts: Mapping[str, int]) -> str:
+    statuses = ", ".join(f"{count:,} {status}" for status, count in status_counts.items())
+    return f"{len(rows):,} variants ({statuses})"
+
+
 def _summary(result: Any) -> str:
     summary = result.summary
-    statuses = ", ".join(f"{count:,} {status}" for status, count in summary.status_counts.items())
-    said = f"{summary.rows:,} variants ({statuses})"
+    said = _variants(result, summary.status_counts)
     if not summary.top:
         return said
     best = summary.top[0]

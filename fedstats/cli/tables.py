@@ -57,7 +57,8 @@ def _command(kind: str, summary: str) -> Callable[..., Any]:
         json: Json = False,
     ) -> None:
         with runs.run(federation, locals()) as session:
-            getattr(session.client, kind)(pheno, covariates=covar, **session.keywords)
+            found = getattr(session.client, kind)(pheno, covariates=covar, **session.keywords)
+        runs.say_tables(found if isinstance(found, dict) else {found.name: found})
         runs.say_files(session, out)
 
     command.__doc__ = summary

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fedstats
+from fedstats.analyses.status_table import MEANINGS
 from fedstats.analysis import NOISED, NOISED_SUFFIX
 from fedstats.documents import digest
 from fedstats.frontend.backend import Backend, Provenance
@@ -54,6 +55,8 @@ def report_content(
         people=_people(outcome),
         variants=_variants(backend, outcome),
         traits=tuple(traits),
+        tables={name: result.status_counts for name, result in results.items() if not isinstance(result, Associations)},
+        meanings={name: meaning.replace("`", "") for name, meaning in MEANINGS.items()},
         notices=_notices(backend, outcome),
         provenance=_provenance(backend, told, outcome),
         methods=tuple(_methods(prepared.study, len(backend.nodes)) for prepared in outcome.preparation.studies),

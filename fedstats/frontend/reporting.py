@@ -169,7 +169,7 @@ class Reporter:
 def _told(result: Result) -> dict[str, Any]:  # Any: JSON
     """A result in a few words."""
     if not isinstance(result, Associations):
-        return {"rows": len(result)}
+        return {"rows": len(result), "status": result.status_counts}
     summary = result.summary
     return {"rows": summary.rows, "status": dict(summary.status_counts), "lambda_gc": _finite(summary.lambda_gc)}
 
@@ -177,10 +177,13 @@ def _told(result: Result) -> dict[str, Any]:  # Any: JSON
 def _in_words(result: Result) -> str:
     """A result in the log."""
     if not isinstance(result, Associations):
-        return f"{len(result):,} variants"
+        return f"{len(result):,} variants ({_listed(result.status_counts)})"
     summary = result.summary
-    statuses = ", ".join(f"{count:,} {status}" for status, count in summary.status_counts.items())
-    return f"{summary.rows:,} variants ({statuses}), lambda GC {summary.lambda_gc:.4f}"
+    return f"{summary.rows:,} variants ({_listed(summary.status_counts)}), lambda GC {summary.lambda_gc:.4f}"
+
+
+def _listed(status_counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in status_counts.items())
 
 
 def _finite(value: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fedstats.results.columns import Columns, Values, chosen, table
+from fedstats.results.summary import level_counts
 from fedstats.results.tables import SUFFIXES
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class VariantTable:
     def __getitem__(self, column: str) -> Any:  # Any: numpy array of the column's type
         """A column as a numpy array; missing numbers are NaN."""
         return self.table[column].to_numpy()
+
+    @property
+    def status_counts(self) -> dict[str, int]:
+        """How many variants have each STATUS, the most frequent first."""
+        return dict(level_counts(self.table["STATUS"]).most_common())
 
     def to_arrow(self) -> pa.Table:
         """The table; missing values are null."""

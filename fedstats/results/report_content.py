@@ -64,6 +64,10 @@ class ReportContent:
         What was there, what left and why, what remained: (reason, count), in that order.
     traits
         In the order asked.
+    tables
+        Variants by status, of each table that is not of a trait.
+    meanings
+        What each status means, by its name.
     differences
         How sites differ in trait and covariates, as far as the privacy setting lets anybody know.
     costs
@@ -86,6 +90,8 @@ class ReportContent:
     variants: tuple[tuple[str, int], ...]
     traits: tuple[TraitReport, ...]
     notices: tuple[Notice, ...] = ()
+    tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
     differences: Table | None = None
     costs: Table | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """The report as HTML, part by part, in the order in which it is read."""
 
+from collections.abc import Mapping
 from html import escape
 
 from fedstats.results.plots import manhattan_svg, qq_svg
@@ -32,9 +33,13 @@ def page(content: ReportContent) -> str:
 
 def _sections(content: ReportContent) -> list[tuple[str, str, str]]:
     """Anchor, title and HTML of each section that has something to say."""
-    traits = [(f"trait-{number}", trait.name, _trait(trait)) for number, trait in enumerate(content.traits, 1)]
+    traits = [
+        (f"trait-{number}", trait.name, _trait(trait, content.meanings))
+        for number, trait in enumerate(content.traits, 1)
+    ]
     every = [
         *traits,
+        ("results", "Results", _tables(content)),
         ("sites", "Sites", _table(content.sites, "Sites of this run")),
         ("differences", "Differences between sites", _table(content.differences, "Differences between sites")),
         ("people", "People", _accounting(content.people, "People")),
@@ -83,13 +88,13 @@ def _accounting(rows: tuple[tuple[str, int], ...], counted: str) -> str:
     return table(("Step", counted), rows, caption=caption, show_caption=False)
 
 
-def _trait(trait: TraitReport) -> str:
+def _trait(trait: TraitReport, meanings: Mapping[str, str]) -> str:
     summary = trait.summary
     return (
         paragraph(trait.model)
         + facts({**_trait_facts(summary), **trait.facts})
         + _manhattan(trait)
-        + f'<div class="pair">{_qq(trait)}<div>{_status(summary)}{_files(trait)}</div></div>\n'
+        + f'<div class="pair">{_qq(trait)}<div>{_status(summary.status_counts, meanings)}{_files(trait)}</div></div>\n'
         + _loci(summary)
     )
 
@@ -129,9 +134,19 @@ def _qq(trait: TraitReport) -> str:
     return figure(qq_svg(summary, description), caption)
 
 
-def _status(summary: Summary) -> str:
-    rows = [(status, count, f"{100.0 * count / summary.rows:.2f}") for status, count in summary.status_counts.items()]
-    return table(("Status", "Variants", "%"), rows, caption="Variants by status", numeric=frozenset({1, 2}))
+def _tables(content: ReportContent) -> str:
+    """Statuses of tables that are not of a trait."""
+    told = ((escape(name), _status(counts, content.meanings)) for name, counts in content.tables.items())
+    return "".join(f"<h3>{name}</h3>{statuses}" for name, statuses in told)
+
+
+def _status(counts: Mapping[str, int], meanings: Mapping[str, str]) -> str:
+    """How many variants have each status, and what those mean that are not OK."""
+    every = max(sum(counts.values()), 1)
+    rows = [(status, count, f"{100.0 * count / every:.2f}") for status, count in counts.items()]
+    told = [f"{name}: {meanings[name]}." for name in counts if name != "OK" and name in meanings]
+    shown = table(("Status", "Variants", "%"), rows, caption="Variants by status", numeric=frozenset({1, 2}))
+    return shown + "".join(paragraph(text, "note") for text in told)
 
 
 def _files(trait: TraitReport) -> str:

@@ -92,8 +92,8 @@ class SummaryBuilder:
     def add(self, rows: pa.Table) -> None:
         """Add rows with the columns of an association table."""
         self._rows += rows.num_rows
-        self._status += _counts(rows["STATUS"])
-        self._tests += _counts(rows["TEST"])
+        self._status += level_counts(rows["STATUS"])
+        self._tests += level_counts(rows["TEST"])
         usable = _usable(rows)
         if not len(usable):
             return
@@ -165,7 +165,7 @@ def _counts_of(rows: pa.Table, name: str) -> Integers:
     return counts
 
 
-def _counts(column: pa.ChunkedArray) -> Counter[str]:
+def level_counts(column: pa.ChunkedArray) -> Counter[str]:
     """How often each text occurs; missing ones are left out."""
     encoded = _encoded(column)
     codes = encoded.indices.drop_null().to_numpy()

@@ -5,14 +5,16 @@ import json
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from fedstats.cli import nodes, output
+from fedstats.cli import nodes, output, runs
 from fedstats.cli.progress_bar import ProgressBar, duration
 from fedstats.client import NodeReport
 from fedstats.errors import NodeUnreachable
 from fedstats.frontend.backend import Event
+from fedstats.frontend.tables import VariantTable
 from fedstats.wire.messages import Catalogue, DatasetEntry
 from tests.cli.command import Command
 
@@ -151,6 +153,18 @@ def test_nodes_that_agree_stand_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "privacy masked FI" in lines
     assert "min_people 100 all" in lines
     assert "demo biobank columns up to 1/4 spent all" in lines
+
+
+def test_tables_are_told_with_their_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    def of(name: str, *statuses: str) -> VariantTable:
+        return VariantTable(name, pa.table({"STATUS": list(statuses)}))
+
+    runs.say_tables({"hardy": of("hardy", "LOW_MAC", "OK", "OK"), "hardy.x": of("hardy.x", "OK")})
+
+    assert capsys.readouterr().out.splitlines() == [
+        "hardy    3 variants (2 OK, 1 LOW_MAC)",
+        "hardy.x  1 variants (1 OK)",
+    ]
 
 
 def test_a_sandbox_that_cannot_be_made_leaves_nothing(fedstats: Command, pooled: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from fedstats.errors import DisclosureRefused, Failed, FaultyInput, NodeLost, Us
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.backend import Backend, Event, Events, Place, RosterShrinks
-from fedstats.frontend.local_backend import LocalBackend, LocalFederation
+from fedstats.frontend.local_backend import NO_FLOORS, LocalBackend, LocalFederation
 from fedstats.local import LocalSite, LocalSums
 from fedstats.planning.panel import ABSENT, PRESENT
 from fedstats.planning.request import Request
@@ -207,6 +207,24 @@ def test_tables_of_counts_of_some_people_say_who_is_left_out(tmp_path: Path) -> 
     record = json.loads((tmp_path / "run.run.json").read_text())
     assert record["people"]["freq"]["everyone"] == 957
     assert 0 < record["people"]["freq"]["traits"]["qt1"]["trait_missing"] < 957
+
+
+def test_tables_of_variants_say_how_many_have_each_status(tmp_path: Path) -> None:
+    whole, panel = pooled()
+    federation = LocalFederation({"A": whole}, panel, floors=replace(NO_FLOORS, min_mac=400))
+    told: list[Event] = []
+
+    table = federation.freq(chr="22", pass_variants=100, out=tmp_path / "run", events=told.append)
+
+    statuses = table["STATUS"].tolist()
+    expected = {name: statuses.count(name) for name in ("OK", "LOW_MAC")}
+    assert min(expected.values()) > 0
+    assert table.status_counts == expected
+    assert list(table.status_counts.values()) == sorted(expected.values(), reverse=True)
+    assert told[-1].data["status"] == expected
+    assert json.loads((tmp_path / "run.run.json").read_text())["results"]["afreq"]["status"] == expected
+    assert f"{expected['LOW_MAC']} LOW_MAC" in (tmp_path / "run.log").read_text()
+    assert "LOW_MAC: fewer minor alleles" in (tmp_path / "run.report.html").read_text()
 
 
 def test_events_tell_of_plan_passes_and_results() -> None:

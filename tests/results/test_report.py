@@ -74,6 +74,8 @@ def test_every_text_is_escaped(tmp_path):
         privacy_sentence=NASTY,
         notices=(Notice(NASTY, NASTY, grave=True),),
         sites=table,
+        tables={NASTY: {NASTY: 1}},
+        meanings={NASTY: NASTY},
         differences=table,
         costs=table,
         people=((NASTY, 1),),
@@ -111,6 +113,15 @@ def test_pictures_have_text_for_those_who_do_not_see_them(tmp_path):
     assert texts[0].startswith("Manhattan plot of q1. The strongest signal is rs17 ")
     assert texts[0].endswith("with P = 1e-350.")
     assert texts[1].startswith("Quantile-quantile plot of q1; lambda GC is ")
+
+
+def test_statuses_that_are_there_and_not_ok_are_explained(tmp_path):
+    meanings = {"OK": "every number is there", "LOW_MAC": "too few", "SEPARATION": "told apart"}
+    page = written(tmp_path, tables={"afreq": {"OK": 3, "LOW_MAC": 1}}, meanings=meanings)
+
+    assert "LOW_MAC: too few." in page.texts
+    assert "25.00" in page.texts
+    assert not any(text.startswith(("OK: ", "SEPARATION: ")) for text in page.texts)
 
 
 def test_accounting_and_sites_are_tables(tmp_path):
