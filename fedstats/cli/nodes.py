@@ -11,12 +11,22 @@ import typer
 from fedstats.cli.failures import error_data, show_error
 from fedstats.cli.output import print_json, speak
 from fedstats.cli.runs import FederationFile
+from fedstats.errors import FedstatsError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a node and line.")]
 WithPolicy = Annotated[bool, typer.Option("--policy", help="Every key of each policy.")]
 
 #: Keys of a policy that matter to whoever asks; `--policy` shows all.
 _KEYS = ("preset", "analyses", "privacy", "min_people", "min_arm", "min_mac", "allow_drop", "allow_site_effects")
+#: Codes of nodes that are away, in the few words that the table has room for; the message below it says more.
+_WHY_AWAY = {
+    "UNAVAILABLE": "nobody answers",
+    "UNRESOLVED": "name does not resolve",
+    "NOT_TLS": "no TLS there",
+    "CLOSED": "connection closed",
+    "DEADLINE": "no answer in time",
+    "FOREIGN_CERTIFICATE": "other certificate",
+}
 #: A certificate that ends sooner than this is marked.
 _SOON = timedelta(days=30)
 #: Where nobody looks at a terminal, lines are not broken.
@@ -99,7 +109,7 @@ def _table(columns: str, rows: Iterable[Sequence[str]]) -> Any:
 def _row(report: Any) -> tuple[str, ...]:
     state = _state(report)
     if report.catalogue is None:
-        return (report.name, report.address, f"[red]{state}[/red]", "", "", "", "")
+        return (report.name, report.address, f"[red]{state}[/red]: {_why(report.error)}", "", "", "", "")
     catalogue = report.catalogue
     return (
         report.name,
@@ -110,6 +120,11 @@ def _row(report: Any) -> tuple[str, ...]:
         _queries_left(catalogue),
         _until(catalogue.certificate_expires),
     )
+
+
+def _why(error: FedstatsError) -> str:
+    """Why a node has no catalogue to show, in two or three words."""
+    return _WHY_AWAY.get(error.code, error.code.replace("_", " ").lower())
 
 
 def _queries_left(catalogue: Any) -> str:

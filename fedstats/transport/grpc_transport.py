@@ -16,6 +16,7 @@ import grpc
 from fedstats.errors import Failed, FedstatsError, NodeUnreachable, Refused
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Deadlines, Method, StreamMethod
+from fedstats.transport.causes import cause_of
 from fedstats.transport.pinning import Caller, Peer, Peers, check_before_dialling
 from fedstats.wire.envelope import ERROR_KEY, contents, error_from_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2, node_pb2_grpc
@@ -159,20 +160,15 @@ def as_ours(error: grpc.RpcError, peer: Peer) -> FedstatsError:
 
 
 def _away(code: grpc.StatusCode, details: str, peer: Peer) -> NodeUnreachable:
-    if "CERTIFICATE_VERIFY_FAILED" in details or "hostname" in details.lower():
-        return NodeUnreachable(
-            f"whoever answers at {peer.address} does not show the certificate of {peer.name}.card",
-            code="FOREIGN_CERTIFICATE",
-            hint=f"Check the address, or ask {peer.name} for its present card and lay it beside roster.toml.",
-            node=peer.name,
-        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return NodeUnreachable(f"no answer in time from {peer.address}", code="DEADLINE", node=peer.name)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return NodeUnreachable("the node is too busy to answer", code="BUSY", node=peer.name)
-    closed = "handshak" in details.lower() or "socket closed" in details.lower()
-    hint = f"If it stays so: has {peer.name} trusted your card?" if closed else f"Is the agent of {peer.name} running?"
-    return NodeUnreachable(f"nobody answers at {peer.address}", code="UNAVAILABLE", hint=hint, node=peer.name)
+    cause = cause_of(details)
+    message = f"nobody answers at {peer.address}" + (f": {cause.words}" if cause.words else "")
+    if cause.code == "FOREIGN_CERTIFICATE":
+        message = f"whoever answers at {peer.address} does not show the certificate of {peer.name}.card"
+    return NodeUnreachable(message, code=cause.code, hint=cause.hint.format(peer=peer.name), node=peer.name)
 
 
 def _slow(peer: Peer, deadlines: Deadlines) -> NodeUnreachable:

@@ -12,7 +12,7 @@ from rich.console import Console
 from fedstats.cli import nodes, output, runs
 from fedstats.cli.progress_bar import ProgressBar, duration
 from fedstats.client import NodeReport
-from fedstats.errors import NodeUnreachable
+from fedstats.errors import NodeUnreachable, ProtocolRefused
 from fedstats.frontend.backend import Event
 from fedstats.frontend.tables import VariantTable
 from fedstats.wire.messages import Catalogue, DatasetEntry
@@ -140,14 +140,18 @@ def report(name: str, *traits: str, privacy: str = "masked") -> NodeReport:
 
 def test_nodes_that_agree_stand_together(capsys: pytest.CaptureFixture[str]) -> None:
     found = [report("FI", "bmi", "t2d"), report("EE", "bmi", privacy="masked, plain")]
-    found.append(NodeReport("NO", "127.0.0.1:7403", error=NodeUnreachable("nobody answers", node="NO")))
+    away = NodeUnreachable("nobody answers at no.where:7403: the name does not resolve", code="UNRESOLVED", node="NO")
+    found.append(NodeReport("NO", "no.where:7403", error=away))
+    other = ProtocolRefused("the node has another roster", code="WRONG_ROSTER", node="SE")
+    found.append(NodeReport("SE", "127.0.0.1:7404", error=other))
 
     nodes._show("demo", found, with_policy=False)
 
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "Federation demo: 3 nodes, 2 ready" in lines
+    assert "Federation demo: 4 nodes, 2 ready" in lines
     assert "FI 127.0.0.1:7401 ready 12 ms 1,200+ 0.1.0 7 2020-01-01 soon" in lines
-    assert "NO 127.0.0.1:7403 away" in lines
+    assert "NO no.where:7403 away: name does not resolve" in lines
+    assert "SE 127.0.0.1:7404 refuses: wrong roster" in lines
     assert "biobank GRCh38 traits bmi all" in lines
     assert "biobank GRCh38 traits t2d FI" in lines
     assert "privacy masked FI" in lines

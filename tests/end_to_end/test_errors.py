@@ -365,4 +365,5 @@ def test_a_node_that_is_away_is_shown_as_such_with_exit_4(sites: Sites, tmp_path
 
     assert ended.code == 4
     assert "3 nodes, 2 ready" in ended.output
-    assert "EE: nobody answers" in ended.errors
+    assert "away: nobody answers" in ended.output
+    assert "EE: nobody answers at 127.0.0.1:9: connection refused" in ended.errors

@@ -16,7 +16,9 @@ from fedstats.identity.card import make_card
 from fedstats.identity.keys import Identity, Leaf, generate_identity, generate_leaf
 from fedstats.identity.signing import Signed, sign
 from fedstats.transport.base import Deadlines
+from fedstats.transport.causes import cause_of
 from fedstats.transport.grpc_transport import GrpcTransport
+from fedstats.transport.patient import FINAL_CODES
 from fedstats.transport.pinning import Caller, Peer
 from fedstats.wire.envelope import ERROR_KEY, error_to_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2_grpc
@@ -155,6 +157,39 @@ def test_nobody_at_the_address_is_unreachable_and_names_node_and_address(wired: 
 
     with pytest.raises(NodeUnreachable, match=r"FI: nobody answers at 127\.0\.0\.1:1"):
         wired.transport().call("FI", "Describe", order(wired))
+
+
+def test_a_name_that_does_not_resolve_is_said_and_is_no_foreign_certificate(wired: Wired) -> None:
+    wired.address = "no such name:7401"
+
+    with pytest.raises(
+        NodeUnreachable, match="nobody answers at no such name:7401: the name does not resolve"
+    ) as caught:
+        wired.transport().call("FI", "Describe", order(wired))
+    assert caught.value.code == "UNRESOLVED"
+    assert caught.value.code not in FINAL_CODES  # a run waits for a name service that is away for a while
+
+
+@pytest.mark.parametrize(
+    ("details", "code", "words"),
+    [
+        ("ipv4:10.0.0.1:9: Failed to connect to remote host: Connection refused", "UNAVAILABLE", "connection refused"),
+        ("Failed to connect to remote host: Timeout occurred: FD Shutdown", "NO_CONNECTION", "no connection in time"),
+        ("Handshake read failed (Endpoint closing)", "NO_CONNECTION", "no connection in time"),
+        ("Failed to connect to remote host: No route to host", "NO_ROUTE", "no way leads there"),
+        ("Tls handshake failed: OPENSSL_internal:WRONG_VERSION_NUMBER", "NOT_TLS", "does not speak TLS"),
+        ("Handshake read failed (recvmsg:Connection reset by peer)", "CLOSED", "the connection was closed"),
+        ("Socket closed", "CLOSED", "the connection was closed"),
+        ("Hostname Verification Check failed.", "FOREIGN_CERTIFICATE", ""),
+        ("restarting", "UNAVAILABLE", ""),
+    ],
+)
+def test_what_grpc_says_becomes_a_cause(details: str, code: str, words: str) -> None:
+    cause = cause_of(details)
+
+    assert cause.code == code
+    assert words in cause.words
+    assert bool(cause.words) == bool(words)
 
 
 def test_other_certificate_than_on_the_card_is_foreign_and_names_the_node(wired: Wired) -> None:
