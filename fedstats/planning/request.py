@@ -90,6 +90,7 @@ def check_request(request: Request) -> None:
         *_choices(request),
         *_names(request),
         *_gwas_rules(request),
+        *_unused_rules(request),
         *_filter_rules(request.filters),
         *_setting_rules(request),
         *noise_faults(request),
@@ -136,8 +137,21 @@ def _gwas_rules(request: Request) -> list[str]:
         faults.append("--local-covar gives every site a slope of its own, which needs --site-effects fixed")
     if request.analysis != "gwas" and (request.local_covar or request.site_effects != "none"):
         faults.append(f"--site-effects and --local-covar mean nothing to {request.analysis}")
+    return faults
+
+
+def _unused_rules(request: Request) -> list[str]:
+    """Options that others leave nothing to do; those that only the traits can tell are judged by `unused_options`."""
+    faults = []
     if request.binary_coding != "auto" and request.model == "linear":
         faults.append("--binary-coding is of no use with --model linear, which reads every trait as a number")
+    # Noised linear models are score tests, too.
+    if request.test != "wald" and request.model == "linear" and request.privacy != "dp":
+        faults.append(f"--test {request.test} is of no use with --model linear, which has one test, the t test")
+    if request.convergence != "full" and request.model == "linear":
+        faults.append(f"--convergence {request.convergence} is of no use with --model linear, which does not iterate")
+    if request.convergence != "full" and request.test == "score":
+        faults.append(f"--convergence {request.convergence} is of no use with --test score, which fits no variant")
     return faults
 
 

@@ -20,6 +20,7 @@ from fedstats.planning.terms import (
     protect_trait,
     terms_of,
 )
+from fedstats.planning.unused_options import unused_options, unused_ranges
 from fedstats.rows import Note
 from fedstats.study import KINDS, Floors, Model, Study, Term, Trait, VariantKind
 
@@ -62,7 +63,9 @@ def resolve(
     used = (*request.pheno, *columns.covar, *columns.local_covar)
     raise_faults(lacking(used, surveys))
     traits, trait_faults = _traits(request, surveys)
-    raise_faults([*trait_faults, *design_faults(columns, surveys)])
+    # What a trait has no use for is known when each of them is.
+    unused, unused_notes = ([], []) if trait_faults else unused_options(request, traits)
+    raise_faults([*trait_faults, *unused, *design_faults(columns, surveys)])
     protect_sites(columns, surveys, floors)
     for trait in traits:
         if trait.kind == "quantitative":
@@ -70,7 +73,9 @@ def resolve(
     raise_faults([_one_level(name) for name in sorted(columns.categorical) if len(levels_of(name, surveys)) < 2])
     design = _Design(request, columns, surveys, floors)
     notes = [Note("TRAIT_CODING", reading(trait)) for trait in traits]
-    return Resolution(_studies(design, traits, _in_order(kinds)), (*notes, *design.notes(kinds)))
+    studies = _studies(design, traits, _in_order(kinds))
+    notes += [*unused_notes, *unused_ranges(request, studies), *design.notes(kinds)]
+    return Resolution(studies, tuple(notes))
 
 
 def _enough_nodes(surveys: Mapping[str, Survey], floors: Floors) -> None:
