@@ -1,7 +1,7 @@
 """From a request and the nodes' metadata to studies: what is computed, of whom; pure, at the coordinator."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedstats.analysis import NOISED_SUFFIX
 from fedstats.errors import DisclosureRefused, UsageError
@@ -178,14 +178,25 @@ def _studies(design: _Design, traits: Sequence[Trait], kinds: Sequence[VariantKi
             code="MIXED_TRAITS",
             hint="Run them apart, each with an --epsilon of its own, or all with --model linear.",
         )
-    return tuple(
+    studies = tuple(
         _study(design, name + suffix, _groups(request, chosen), kinds) for name, chosen in by_analysis.items() if chosen
     )
+    if request.trait_people == "each":
+        return studies
+    return tuple(_on_common_people(study, traits) for study in studies)
 
 
 def _groups(request: Request, traits: Sequence[Trait]) -> tuple[tuple[Trait, ...], ...]:
     """One group for common people; else one a trait, which planning joins where the people are the same."""
     return (tuple(traits),) if request.trait_people == "common" else tuple((trait,) for trait in traits)
+
+
+def _on_common_people(study: Study, traits: Sequence[Trait]) -> Study:
+    """The study on people who have the traits of the request's other studies, too."""
+    own = {trait.name for model in study.models for trait in model.traits}
+    others = sorted((trait for trait in traits if trait.name not in own), key=lambda trait: trait.name)
+    models = (model if model.accounting else replace(model, common=tuple(others)) for model in study.models)
+    return replace(study, models=tuple(models))
 
 
 def _study(design: _Design, analysis: str, groups: Sequence[tuple[Trait, ...]], kinds: Sequence[VariantKind]) -> Study:

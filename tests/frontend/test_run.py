@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fedstats.dataset import Column
 from fedstats.errors import DisclosureRefused, Failed, FaultyInput, NodeLost, UsageError
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
@@ -66,6 +67,20 @@ def test_common_people_are_those_with_every_trait() -> None:
     # The data README: qt1 and age lack 1-2 % each; qt2 lacks nobody, so that qt1's people are those of both.
     assert results["qt1"]["OBS_CT"].tolist() == results["qt2"]["OBS_CT"].tolist()
     assert results["qt2"].summary.people == 938
+
+
+def test_common_people_are_those_with_the_traits_of_the_other_kind_too() -> None:
+    whole, panel = pooled()
+    lacking = whole.columns["bt1"].numbers.copy()
+    lacking[:40] = np.nan
+    columns = {**whole.columns, "bt1": Column("bt1", lacking, whole.columns["bt1"].text)}
+    federation = LocalFederation({"A": replace(whole, columns=columns)}, panel)
+
+    results = federation.gwas(["qt1", "bt1"], trait_people="common", chr="22", missing="drop")
+    apart = federation.gwas(["qt1", "bt1"], chr="22", missing="drop")
+
+    assert results["qt1"]["OBS_CT"].tolist() == results["bt1"]["OBS_CT"].tolist()
+    assert results["qt1"].summary.people < min(apart["qt1"].summary.people, apart["bt1"].summary.people)
 
 
 def test_auto_runs_quantitative_and_binary_traits_of_one_request() -> None:

@@ -127,6 +127,25 @@ def test_common_people_make_one_model_of_all_traits() -> None:
     assert [[t.name for t in m.traits] for m in study.model("autosome")] == [["qt1", "qt2"]]
 
 
+def test_common_people_have_the_traits_of_the_other_kind_too() -> None:
+    columns = {"qt1": QUANTITATIVE, "bt1": [0, 1, 0, 1], "qt2": QUANTITATIVE}
+
+    studies = resolved(Request("gwas", ("qt1", "bt1", "qt2"), trait_people="common"), alike(columns)).studies
+
+    people = [{trait.name for trait in (*m.traits, *m.common)} for study in studies for m in study.scanned]
+    assert len(people) > 1
+    assert all(names == {"qt1", "bt1", "qt2"} for names in people)
+    assert not any(model.common for study in studies for model in study.models if model.accounting)
+
+
+def test_each_trait_has_people_of_its_own_unless_common_ones_are_asked() -> None:
+    columns = {"qt1": QUANTITATIVE, "bt1": [0, 1, 0, 1]}
+
+    studies = resolved(Request("gwas", ("qt1", "bt1")), alike(columns)).studies
+
+    assert not any(model.common for study in studies for model in study.models)
+
+
 def test_a_node_without_a_column_is_named_with_the_nearest_names() -> None:
     nodes = alike({"y": QUANTITATIVE, "age": AGES}) | {"EE": dataset({"y": QUANTITATIVE, "ages": AGES})}
 
