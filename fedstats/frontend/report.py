@@ -7,10 +7,11 @@ from typing import Any
 
 import fedstats
 from fedstats.analyses.status_table import MEANINGS
-from fedstats.analysis import NOISED, NOISED_SUFFIX
+from fedstats.analysis import NOISED_SUFFIX
 from fedstats.documents import digest
 from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
+from fedstats.frontend.methods import methods
 from fedstats.frontend.prepare import Prepared
 from fedstats.frontend.provenance import Outcome, collusion, filter_rows, people_record
 from fedstats.frontend.sinks import Result, Sinks
@@ -18,7 +19,7 @@ from fedstats.results.associations import Associations
 from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
 from fedstats.results.report_parts import Cell
 from fedstats.results.summary import Summary
-from fedstats.study import Model, Study
+from fedstats.study import Model
 
 _PRIVACY = {
     "masked": "The coordinator learnt sums over all sites and nothing of a single site; masks cancel in the sum only.",
@@ -59,7 +60,7 @@ def report_content(
         meanings={name: meaning.replace("`", "") for name, meaning in MEANINGS.items()},
         notices=_notices(backend, outcome),
         provenance=_provenance(backend, told, outcome),
-        methods=tuple(_methods(prepared.study, len(backend.nodes)) for prepared in outcome.preparation.studies),
+        methods=_methods(outcome, len(backend.nodes)),
     )
 
 
@@ -174,19 +175,6 @@ def _provenance(backend: Backend, told: Provenance, outcome: Outcome) -> dict[st
     return {name: str(value) for name, value in values.items() if value}
 
 
-def _methods(study: Study, nodes: int) -> str:
-    kind = {"gwas/linear": "linear", "gwas/logistic": "logistic"}.get(study.analysis.removesuffix(NOISED_SUFFIX))
-    if study.analysis in NOISED:
-        tested = f"Variants were tested by score tests of {kind} regression" if kind else "Alleles were counted"
-        return (
-            f"{tested} on sums over {nodes} sites that carry discrete Gaussian noise (differential privacy, accounted "
-            "in zCDP). Traits and covariates were clipped to declared ranges; standard errors and P count the noise. "
-            "The effect allele is ALT."
-        )
-    if kind is None:
-        return f"Counts were summed over {nodes} sites; no individual data left a site."
-    missing = "replaced by the mean dosage over all sites" if study.missing == "mean" else "left out variant by variant"
-    return (
-        f"Each variant was tested by {kind} regression with the same answer as on pooled data: {nodes} sites "
-        f"sent sums over their people only. Missing genotypes were {missing}. The effect allele is ALT."
-    )
+def _methods(outcome: Outcome, nodes: int) -> tuple[str, ...]:
+    chosen_by = outcome.preparation.left_out
+    return tuple(methods(prepared.study, nodes, chosen_by) for prepared in outcome.preparation.studies)

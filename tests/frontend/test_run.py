@@ -191,6 +191,7 @@ def test_the_report_says_who_is_in_and_what_warns(tmp_path: Path) -> None:
     page = (tmp_path / "run.report.html").read_text()
     assert "qt2: a covariate missing" in page
     assert "linear model with age, sex, PC1, PC2, PC3, PC4" in page
+    assert "Variants were chosen beforehand (--chr). Each variant was tested by linear regression" in page
     assert "qt2 differs between sites" in page  # the README: qt2 is confounded by ancestry, as are the sites
 
 
