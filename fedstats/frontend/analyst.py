@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from fedstats.dataset import People
 from fedstats.errors import Failed
 from fedstats.frontend.backend import BackendFactory, Events, no_events
 from fedstats.frontend.job import (
@@ -14,8 +13,8 @@ from fedstats.frontend.job import (
     PeopleList,
     VariantList,
     earlier_people,
+    listed_people,
     names_of,
-    people_of,
     place_of,
     seconds_of,
     variants_of,
@@ -173,15 +172,16 @@ def _job(
         pass_variants=common.get("pass_variants", LARGEST_PASS),
         wait_seconds=seconds_of(common.get("wait", "2h")),
     )
-    keep, remove = people_of(common.get("keep"), "--keep"), people_of(common.get("remove"), "--remove")
+    people, listed = listed_people(common.get("keep"), common.get("remove"))
     place = place_of(common.get("out"), resume=common.get("resume", False))
     job = Job(
         request,
-        People(keep, remove or frozenset()),
+        people,
         variants_of(common.get("extract"), "--extract"),
         variants_of(common.get("exclude"), "--exclude"),
         place,
         common.get("command") or f"fedstats.{analysis}({', '.join(pheno)})",
+        listed=listed,
     )
     return job, common.get("events", no_events)
 

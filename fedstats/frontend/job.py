@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Job:
         What the log says was typed.
     plan_only
         Propose the plans and write them, and ask for no sum.
+    listed
+        How many people each list names that was given, by its flag: "keep", "remove".
     """
 
     request: Request
@@ -42,6 +44,7 @@ class Job:
     place: Place = field(default_factory=Place)
     command: str = ""
     plan_only: bool = False
+    listed: Mapping[str, int] = field(default_factory=dict)
 
 
 def place_of(out: str | Path | None, *, resume: bool) -> Place:
@@ -75,6 +78,27 @@ def names_of(given: Names) -> tuple[str, ...]:
     """Names as a tuple; text is split at commas."""
     listed = given.split(",") if isinstance(given, str) else given
     return tuple(name.strip() for name in listed if name.strip())
+
+
+def listed_people(keep: PeopleList | None, remove: PeopleList | None) -> tuple[People, dict[str, int]]:
+    """The lists of a run, and how many people each of them names that was given.
+
+    Raises
+    ------
+    UsageError
+        A list cannot be read, or keeps nobody.
+    """
+    found = {"keep": people_of(keep, "--keep"), "remove": people_of(remove, "--remove")}
+    if found["keep"] is not None and not found["keep"]:
+        raise _empty("--keep", keep, "the list names nobody")
+    counts = {flag: len(people) for flag, people in found.items() if people is not None}
+    return People(found["keep"], found["remove"] or frozenset()), counts
+
+
+def _empty(flag: str, given: object, why: str) -> UsageError:
+    where = f" {given}" if isinstance(given, str | Path) else ""
+    message = f"{flag}{where}: {why}, so that nothing would be left"
+    return UsageError(message, code="BAD_LIST", hint=f"Name some in it, or leave {flag} out.")
 
 
 def people_of(given: PeopleList | None, flag: str) -> frozenset[tuple[str, str]] | None:
@@ -112,10 +136,19 @@ def earlier_people(given: str | Path) -> str:
 
 
 def variants_of(given: VariantList | None, flag: str) -> tuple[str, ...] | None:
-    """Identifiers of variants; a path is read, one or more a line."""
+    """Identifiers of variants; a path is read, one or more a line.
+
+    Raises
+    ------
+    UsageError
+        A list cannot be read, or extracts nothing.
+    """
     if given is None:
         return None
-    return tuple(_read(Path(given), flag).split()) if isinstance(given, str | Path) else tuple(given)
+    found = tuple(_read(Path(given), flag).split()) if isinstance(given, str | Path) else tuple(given)
+    if not found and flag == "--extract":
+        raise _empty(flag, given, "the list names no variant")
+    return found
 
 
 def ranges_of(given: Iterable[str]) -> dict[str, tuple[float, float]]:

@@ -51,13 +51,20 @@ def prepare(backend: Backend, job: Job) -> Preparation:
         _few_and_named(job, chosen)
     resolution = resolve(request, kinds_of(backend.panel, chosen.variants), surveys, strictest(surveys))
     notes = [Note("SELECTION", warning, warning=True) for warning in selection.warnings]
-    notes += resolution.notes
+    notes += [*_said_of_lists(job), *resolution.notes]
     if request.privacy == "dp":
         notes.append(_said_of_noise(request.setting))
     job = replace(job, request=request)
     served = _kept_apart(backend, job, resolution.studies, chosen, notes)
     studies = [_agreed(backend, job, study, serves, chosen, notes) for study, serves in served]
     return Preparation(request, tuple(studies), dict(selection.left_out), tuple(notes))
+
+
+def _said_of_lists(job: Job) -> list[Note]:
+    """A list that changes nothing, as a script may make one."""
+    if job.listed.get("remove") != 0:
+        return []
+    return [Note("EMPTY_LIST", "--remove names nobody and changes nothing", warning=True)]
 
 
 def _said_of_noise(setting: SettingOptions) -> Note:

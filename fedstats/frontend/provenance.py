@@ -78,6 +78,7 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "request": json.loads(encode(preparation.request)),
         "studies": [_study_record(prepared) for prepared in preparation.studies],
         "panel": {"variants": len(backend.panel), "left_out": preparation.left_out},
+        "listed_people": dict(job.listed),
         "people": {analysis: people_record(*found) for analysis, found in outcome.people.items()},
         "filtered": {analysis: _by_filter(taken) for analysis, taken in outcome.filtered.items() if taken},
         "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],

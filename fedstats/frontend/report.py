@@ -53,7 +53,7 @@ def report_content(
         privacy=told.privacy,
         privacy_sentence=_privacy_sentence(told, len(backend.nodes)),
         sites=_sites(backend, told, outcome),
-        people=_people(outcome),
+        people=_people(job, outcome),
         variants=_variants(backend, outcome),
         traits=tuple(traits),
         tables={name: result.status_counts for name, result in results.items() if not isinstance(result, Associations)},
@@ -103,11 +103,11 @@ def _sites(backend: Backend, told: Provenance, outcome: Outcome) -> Table:
     )
 
 
-def _people(outcome: Outcome) -> tuple[tuple[str, int], ...]:
-    rows: list[tuple[str, int]] = []
-    for model, counts in outcome.people.values():
+def _people(job: Job, outcome: Outcome) -> tuple[tuple[str, int], ...]:
+    rows: list[tuple[str, int]] = [(f"named by --{flag}", count) for flag, count in job.listed.items()]
+    for number, (model, counts) in enumerate(outcome.people.values()):
         record = people_record(model, counts)
-        rows += [("people whom the run may use", record["everyone"])] * (not rows)
+        rows += [("people whom the run may use", record["everyone"])] * (not number)
         for trait, found in record["traits"].items():
             rows += [
                 (f"{trait}: trait missing", found["trait_missing"]),

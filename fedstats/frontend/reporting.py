@@ -55,6 +55,8 @@ class Reporter:
         """Say what will be done."""
         for note in preparation.notes:
             self.note(note)
+        for flag, count in self.job.listed.items():
+            self._line(f"--{flag} names {count:,} people")
         for option, count in preparation.left_out.items():
             self._line(f"--{option} leaves out {count:,} variants")
         for prepared in preparation.studies:
@@ -100,6 +102,8 @@ class Reporter:
     def people(self, model: Model, counts: PeopleCounts) -> None:
         """Say who is in and why others are not."""
         record = people_record(model, counts)
+        if not record["traits"]:
+            self._rows([("people", record["everyone"])])
         for trait, found in record["traits"].items():
             self._line(f"{trait}:")
             reasons = {

@@ -334,9 +334,12 @@ def select(
     for option, listed in (("extract", extract), ("exclude", exclude)):
         if listed is None:
             continue
-        named, unknown = _named(panel, set(listed))
+        identifiers = set(listed)
+        named, unknown = _named(panel, identifiers)
         left = kept & (~named if option == "extract" else named)
         left_out[option], kept = int(left.sum()), kept & ~left
+        if not identifiers:
+            warnings.append(f"--{option} names no variant and changes nothing")
         if unknown:
             warnings.append(f"--{option}: {unknown} identifiers are not in the panel")
     if not kept.any():

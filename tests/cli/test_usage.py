@@ -18,6 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "genotypes.bed").write_bytes(b"\x6c\x1b\x01\xff")
     (tmp_path / "people.txt").write_text("F1 P1\nP2\n")
+    (tmp_path / "nobody.txt").write_text("")
     (tmp_path / "results").mkdir()
     return tmp_path
 
@@ -59,6 +60,8 @@ def test_a_command_line_that_cannot_be_read_is_exit_2(
         (["--extract", "none.txt"], ["--extract none.txt: No such file"]),
         (["--exclude", "genotypes.bed"], ["--exclude genotypes.bed: it is no text"]),
         (["--keep", "people.txt"], ["--keep people.txt: some lines have no FID and IID"]),
+        (["--keep", "nobody.txt"], ["--keep nobody.txt: the list names nobody", "leave --keep out"]),
+        (["--extract", "nobody.txt"], ["--extract nobody.txt: the list names no variant"]),
         (["--maf", "little"], ["invalid value for '--maf'"]),
         (["--maf", "0.7"], ["--maf 0.7 is not between 0 and 0.5"]),
         (["--model", "logit"], ["--model is 'logit'; it can be one of auto, linear, logistic"]),

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from fedstats.dataset import People
 from fedstats.errors import UsageError
-from fedstats.frontend.job import names_of, people_of, seconds_of, variants_of
+from fedstats.frontend.job import listed_people, names_of, people_of, seconds_of, variants_of
 
 
 def test_names_are_split_at_commas_and_stripped() -> None:
@@ -26,6 +27,31 @@ def test_lists_of_people_are_read_with_and_without_header(tmp_path: Path, text: 
     path.write_text(text)
 
     assert people_of(path, "--keep") == expected
+
+
+def test_people_of_each_list_that_was_given_are_counted() -> None:
+    assert listed_people([("F1", "P1"), ("F2", "P2")], None) == (
+        People(frozenset({("F1", "P1"), ("F2", "P2")})),
+        {"keep": 2},
+    )
+    assert listed_people(None, []) == (People(), {"remove": 0})
+    assert listed_people(None, None) == (People(), {})
+
+
+@pytest.mark.parametrize("text", ["", "#FID\tIID\n"])
+def test_a_list_that_keeps_nobody_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "people.keep"
+    path.write_text(text)
+
+    with pytest.raises(UsageError, match=r"--keep .*people.keep: the list names nobody") as caught:
+        listed_people(path, None)
+    assert caught.value.code == "BAD_LIST"
+
+
+def test_a_list_that_extracts_nothing_is_refused_and_one_that_excludes_nothing_is_not() -> None:
+    with pytest.raises(UsageError, match="--extract: the list names no variant"):
+        variants_of([], "--extract")
+    assert variants_of([], "--exclude") == ()
 
 
 def test_a_line_without_individual_is_an_error_that_names_the_flag(tmp_path: Path) -> None:

@@ -195,6 +195,31 @@ def test_the_report_says_who_is_in_and_what_warns(tmp_path: Path) -> None:
     assert "qt2 differs between sites" in page  # the README: qt2 is confounded by ancestry, as are the sites
 
 
+def test_lists_of_people_are_counted_in_log_record_and_report(tmp_path: Path) -> None:
+    whole, panel = pooled()
+    people = list(zip(whole.family_ids.tolist(), whole.individual_ids.tolist(), strict=True))
+
+    LocalFederation({"A": whole}, panel).freq(chr="22", keep=people[:300], remove=people[:100], out=tmp_path / "run")
+
+    log = (tmp_path / "run.log").read_text()
+    assert "--keep names 300 people\n--remove names 100 people\n" in log
+    assert "  200  people\n" in log
+    assert json.loads((tmp_path / "run.run.json").read_text())["listed_people"] == {"keep": 300, "remove": 100}
+    assert "named by --remove" in (tmp_path / "run.report.html").read_text()
+    for name in ("run.log", "run.run.json", "run.report.html"):
+        assert people[0][1] not in (tmp_path / name).read_text()
+
+
+def test_lists_that_change_nothing_are_told(tmp_path: Path) -> None:
+    told: list[Event] = []
+
+    three_sites().gwas("qt1", chr="22", remove=[], exclude=[], events=told.append)
+
+    messages = [event.data["message"] for event in told if event.event == "warning"]
+    assert "--remove names nobody and changes nothing" in messages
+    assert "--exclude names no variant and changes nothing" in messages
+
+
 def test_the_record_of_a_run_counts_people_and_statuses(tmp_path: Path) -> None:
     three_sites().gwas(["qt1"], covariates=COVARIATES, chr=FEW, out=tmp_path / "run")
 
