@@ -5,27 +5,34 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fedstats.cli.output import Show, events, say
 
+if TYPE_CHECKING:
+    from fedstats.simulate.recipe import Recipe
+
 TRAITS = ("q1", "b1")
+#: With fewer people the smallest of three countries could not pay, from the budget of numbers a person of the policy,
+#: for the logistic model: it takes four rounds of Newton's method, and there is room for a fifth.
+LEAST_SAMPLES = 2000
 COVARIATES = ("age", "sex", "PC1", "PC2", "PC3", "PC4")
 
 
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for data, agents and results.")] = Path("demo"),
-    samples: Annotated[int, typer.Option(metavar="N", help="Number of people.")] = 6000,
+    samples: Annotated[int, typer.Option(metavar="N", help=f"Number of people, {LEAST_SAMPLES:,} at least.")] = 6000,
     variants: Annotated[int, typer.Option(metavar="N", help="Number of variants.")] = 20_000,
     seed: Annotated[int, typer.Option(metavar="N", help="Where the random numbers start.")] = 1,
 ) -> None:
     """Simulate three countries, run three agents over TLS, compare a masked GWAS with the pooled analysis."""
     started = time.monotonic()
+    recipe = _recipe(samples, variants, seed)
     if out.exists():
         _clear(out)
-    files = _simulate(out, samples, variants, seed)
+    files = _simulate(out, recipe)
     with _sandbox(out, files) as sandbox, events(as_json=False) as show:
         results = _gwas(sandbox, out, show)
     _show_loci(results, out / "data.truth.tsv")
@@ -46,13 +53,28 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out)
 
 
-def _simulate(out: Path, samples: int, variants: int, seed: int) -> Path:
+def _recipe(samples: int, variants: int, seed: int) -> "Recipe":
+    """What to simulate; sizes that cannot be analysed are refused before anything is made."""
+    from fedstats.errors import UsageError
     from fedstats.simulate.recipe import Recipe
+
+    if samples < LEAST_SAMPLES:
+        raise UsageError(
+            f"--samples is {samples}, and a demo needs {LEAST_SAMPLES:,} people at least",
+            code="BAD_RECIPE",
+            hint="With fewer, policies would refuse a step of the logistic model: the smallest country has 7 of 30.",
+        )
+    recipe = Recipe(samples=samples, variants=variants, seed=seed)
+    recipe.check()
+    return recipe
+
+
+def _simulate(out: Path, recipe: "Recipe") -> Path:
     from fedstats.simulate.simulation import simulate
 
     out.mkdir(parents=True, exist_ok=True)
-    say(f"Simulating {samples:,} people x {variants:,} variants in three countries ...")
-    simulate(out / "data", Recipe(samples=samples, variants=variants, seed=seed))
+    say(f"Simulating {recipe.samples:,} people x {recipe.variants:,} variants in three countries ...")
+    simulate(out / "data", recipe)
     return out / "data"
 
 
