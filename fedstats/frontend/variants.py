@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedstats.arrays import Counts, Indices
+from fedstats.arrays import Bools, Counts, Indices
 from fedstats.errors import UsageError
+from fedstats.planning.faults import listing
 from fedstats.planning.panel import ALLELES_DIFFER, PRESENT, SWAPPED, Panel
 from fedstats.rows import Filtered
 from fedstats.study import KINDS, VariantKind
@@ -55,14 +56,14 @@ def choose(selected: Indices, availability: Availability) -> Chosen:
     Raises
     ------
     UsageError
-        No variant is left.
+        No variant is left; the nodes that have none are named.
     """
     codes = np.stack([codes[selected] for codes in availability.values()])
     present = (codes == PRESENT) | (codes == SWAPPED)
     everywhere = present.all(axis=0)
     if not everywhere.any():
         raise UsageError(
-            "no selected variant is at every node",
+            f"no selected variant is at every node: {_where(dict(zip(availability, present, strict=True)))}",
             code="NO_VARIANTS",
             hint="Nodes match variants by chromosome, position and alleles; do all use the build of the panel?",
         )
@@ -72,6 +73,16 @@ def choose(selected: Indices, availability: Availability) -> Chosen:
     }
     lost = ~everywhere
     return Chosen(selected[everywhere], selected[lost], reasons[lost], present.sum(axis=0)[lost], swapped)
+
+
+def _where(present: Mapping[str, Bools]) -> str:
+    """Which nodes have none of the selected variants or, where each has some, how many."""
+    selected = len(next(iter(present.values())))
+    counts = {node: int(there.sum()) for node, there in present.items()}
+    without = [node for node, count in counts.items() if not count]
+    if not without:
+        return ", ".join(f"{node} has {count:,} of {selected:,}" for node, count in counts.items())
+    return f"{listing(without)} {'have' if len(without) > 1 else 'has'} none of {selected:,}"
 
 
 def kinds_of(panel: Panel, variants: Indices) -> tuple[VariantKind, ...]:

@@ -86,6 +86,19 @@ def test_no_common_variant_is_an_error_that_asks_for_the_build() -> None:
     assert (caught.value.exit_code, "build" in caught.value.hint) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("available", "said"),
+    [
+        ({"FI": codes(PRESENT, PRESENT), "EE": codes(ABSENT, ALLELES_DIFFER)}, "EE has none of 2"),
+        ({"FI": codes(ABSENT, ABSENT), "EE": codes(ABSENT, ABSENT)}, "FI and EE have none of 2"),
+        ({"FI": codes(PRESENT, ABSENT), "EE": codes(ABSENT, SWAPPED)}, "FI has 1 of 2, EE has 1 of 2"),
+    ],
+)
+def test_nodes_that_have_no_selected_variant_are_named(available: dict[str, np.ndarray], said: str) -> None:
+    with pytest.raises(UsageError, match=f"is at every node: {said}\n"):
+        choose(np.arange(2), available)
+
+
 def test_a_kind_that_is_not_served_falls_out_with_its_reason() -> None:
     chosen = without_kinds(choose(EVERY, AVAILABLE), PANEL, ("x",), 3)
 
