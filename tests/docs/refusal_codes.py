@@ -10,6 +10,8 @@ from fedstats.study import Floors
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guides" / "refusals.md"
+#: Headings of the guide's tables.
+ANSWERED, OWN_SIDE, WARNINGS = "What nodes and key holders answer", "What your own side says", "Warnings"
 
 #: What answers callers, and what it runs to answer them.
 ANSWERING = (
@@ -89,13 +91,14 @@ _RULES = {"refused": ("POLICY", 0), "_at_least": ("FLOOR", 2)}
 
 
 def documented() -> set[str]:
-    """Codes that have a row in the guide."""
+    """Codes of nodes and key holders that have a row in the guide."""
     return set(rows())
 
 
-def rows() -> list[str]:
-    """The codes of the guide's table, from top to bottom."""
-    return re.findall(r"^\| `([A-Z_0-9]+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+def rows(heading: str = ANSWERED) -> list[str]:
+    """The codes of the guide's table under a heading, from top to bottom."""
+    _, _, rest = GUIDE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    return re.findall(r"^\| `([A-Z_0-9]+)` \|", rest.partition("\n## ")[0], re.MULTILINE)
 
 
 def raised() -> dict[str, list[str]]:
@@ -117,7 +120,7 @@ def codes_of() -> set[str]:
 def _with_lines() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in answering_files():
-        for code, line in _codes(ast.parse(path.read_text(encoding="utf-8"))):
+        for code, line in codes_in(ast.parse(path.read_text(encoding="utf-8"))):
             found.setdefault(code, []).append(f"{path.relative_to(ROOT)}:{line}")
     return found
 
@@ -125,8 +128,8 @@ def _with_lines() -> dict[str, list[str]]:
 def _reasons() -> list[str]:
     """Rules for which a node does not serve a model."""
     files = [ROOT / f"fedstats/planning/{name}.py" for name in ("serve", "column_floors")]
-    calls = [call for file in files for call in _calls(ast.parse(file.read_text(encoding="utf-8")))]
-    return [text for call in calls if _name(call) == "Reason" for text in _constants(call.args[0])]
+    calls = [call for file in files for call in calls_in(ast.parse(file.read_text(encoding="utf-8")))]
+    return [text for call in calls if name_of(call) == "Reason" for text in _constants(call.args[0])]
 
 
 def answering_files() -> list[Path]:
@@ -139,7 +142,7 @@ def answering_files() -> list[Path]:
 def unclassified() -> list[str]:
     """Sources with codes that an agent loads, and of which nobody said who sees their errors."""
     known = {*(str(path.relative_to(ROOT)) for path in answering_files()), *OF_COMMANDS, *AT_COORDINATORS}
-    return [name for name in sorted(_loaded() - known) if any(_codes(ast.parse((ROOT / name).read_text("utf-8"))))]
+    return [name for name in sorted(_loaded() - known) if any(codes_in(ast.parse((ROOT / name).read_text("utf-8"))))]
 
 
 def _loaded() -> set[str]:
@@ -170,36 +173,42 @@ def without_a_code() -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{call.lineno}"
         for path in answering_files()
-        for call in _calls(ast.parse(path.read_text(encoding="utf-8")))
-        if _name(call) in kinds and not any(one.arg == "code" for one in call.keywords)
+        for call in calls_in(ast.parse(path.read_text(encoding="utf-8")))
+        if name_of(call) in kinds and not any(one.arg == "code" for one in call.keywords)
     ]
 
 
-def _codes(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    for call in _calls(tree):
+def codes_in(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Codes of the errors that a source raises by `code=`, and the lines."""
+    for call in calls_in(tree):
+        if name_of(call) == "Note":
+            continue
         for keyword in call.keywords:
             if keyword.arg == "code":
-                yield from ((code, call.lineno) for code in _texts(keyword.value))
-        name = _name(call)
+                yield from ((code, call.lineno) for code in texts_in(keyword.value))
+        name = name_of(call)
         if name == "_refused":
-            yield from ((code, call.lineno) for code in _texts(call.args[-1]))
+            yield from ((code, call.lineno) for code in texts_in(call.args[-1]))
         prefix, at = _RULES.get(name, ("", 0))
         if prefix and len(call.args) > at:
             yield from ((f"{prefix}_{rule.upper()}", call.lineno) for rule in _constants(call.args[at]))
 
 
-def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+def calls_in(tree: ast.AST) -> Iterator[ast.Call]:
+    """Every call of a source."""
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
-def _name(call: ast.Call) -> str:
+def name_of(call: ast.Call) -> str:
+    """What is called, without what it belongs to."""
     match call.func:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
 
 
-def _texts(value: ast.expr) -> list[str]:
+def texts_in(value: ast.expr) -> list[str]:
+    """Constants that look like codes."""
     return [text for text in _constants(value) if _CODE.fullmatch(text)]
 
 
