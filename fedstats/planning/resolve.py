@@ -9,11 +9,12 @@ from fedstats.planning.codings import decide, reading
 from fedstats.planning.faults import Fault, raise_faults
 from fedstats.planning.noise_rules import ranges_by_name
 from fedstats.planning.request import Request
-from fedstats.planning.survey import ColumnSurvey, Survey
+from fedstats.planning.survey import Survey
 from fedstats.planning.terms import (
     Columns,
     design_faults,
     expand,
+    holds_text,
     lacking,
     levels_of,
     protect_sites,
@@ -91,8 +92,7 @@ def _traits(request: Request, surveys: Mapping[str, Survey]) -> tuple[list[Trait
     traits: list[Trait] = []
     faults: list[Fault] = []
     for name in request.pheno:
-        answers = [survey.columns[name] for survey in surveys.values()]
-        decided = _decide(name, answers, request)
+        decided = _decide(name, surveys, request)
         if isinstance(decided, Fault):
             faults.append(decided)
         else:
@@ -100,9 +100,13 @@ def _traits(request: Request, surveys: Mapping[str, Survey]) -> tuple[list[Trait
     return traits, faults
 
 
-def _decide(name: str, answers: Sequence[ColumnSurvey], request: Request) -> Trait | Fault:
+def _decide(name: str, surveys: Mapping[str, Survey], request: Request) -> Trait | Fault:
+    answers = [survey.columns[name] for survey in surveys.values()]
     if not all(answer.numeric for answer in answers):
-        return Fault(f"trait {name!r} holds text where numbers are needed", "NOT_NUMERIC")
+        hint = (
+            "Correct the table there, or leave the node out with --nodes. Cases and controls are 1 and 0, or 2 and 1."
+        )
+        return Fault(f"trait {name!r} {holds_text(name, surveys)}", "NOT_NUMERIC", hint)
     decided = decide(name, [answer.values for answer in answers], request)
     if isinstance(decided, Trait) and decided.kind == "quantitative" and not any(a.varies for a in answers):
         return Fault(f"trait {name!r} has one value everywhere", "TRAIT_CONSTANT")

@@ -67,7 +67,7 @@ def design_faults(columns: Columns, surveys: Surveys) -> list[Fault]:
     used = (*columns.covar, *columns.local_covar)
     faults = [_not_a_covariate(name) for name in sorted(columns.categorical - set(used))]
     numeric = [name for name in used if name not in columns.categorical]
-    faults += [_text_fault(name) for name in numeric if _nodes_where(surveys, name, "numeric") < len(surveys)]
+    faults += [_text_fault(name, surveys) for name in numeric if _nodes_where(surveys, name, "numeric") < len(surveys)]
     faults += [_constant_fault(name) for name in numeric if not _nodes_where(surveys, name, "varies")]
     faults += _local_faults(columns, surveys)
     return faults + _unjoint(columns.covar, surveys)
@@ -81,9 +81,16 @@ def _not_a_covariate(name: str) -> Fault:
     return Fault(f"--categorical names {name!r}, which is no covariate", "NOT_A_COVARIATE", f"Add it: --covar {name}.")
 
 
-def _text_fault(name: str) -> Fault:
-    hint = f"Pass --categorical {name} to use its levels as indicators."
-    return Fault(f"column {name!r} holds text where numbers are needed", "NOT_NUMERIC", hint)
+def holds_text(name: str, surveys: Surveys) -> str:
+    """Says at which nodes a column holds something else than numbers."""
+    nodes = [node for node, survey in surveys.items() if not _column(survey, name).numeric]
+    where = "every node" if len(nodes) == len(surveys) else listing(nodes)
+    return f"holds text at {where}, and numbers are needed"
+
+
+def _text_fault(name: str, surveys: Surveys) -> Fault:
+    hint = f"Pass --categorical {name} to use its levels as indicators, or correct the table there."
+    return Fault(f"column {name!r} {holds_text(name, surveys)}", "NOT_NUMERIC", hint)
 
 
 def _constant_fault(name: str) -> Fault:

@@ -183,6 +183,24 @@ def test_text_without_categorical_gets_the_hint() -> None:
     assert (error.code, "--categorical smoke" in error.hint) == ("NOT_NUMERIC", True)
 
 
+@pytest.mark.parametrize(
+    ("holders", "said"), [(["EE"], "EE"), (["FI", "NO"], "FI and NO"), (["FI", "EE", "NO"], "every node")]
+)
+def test_text_in_place_of_numbers_names_the_nodes_that_hold_it(holders: list[str], said: str) -> None:
+    words = ["low", "low", "high", "high"]
+    numbers = {"y": QUANTITATIVE, "age": AGES}
+    trait = alike(numbers) | {node: dataset({**numbers, "y": words}) for node in holders}
+    covariate = alike(numbers) | {node: dataset({**numbers, "age": words}) for node in holders}
+
+    with pytest.raises(UsageError, match=f"trait 'y' holds text at {said}, and numbers are needed") as of_trait:
+        resolved(Request("gwas", ("y",), ("age",)), trait)
+    with pytest.raises(UsageError, match=f"column 'age' holds text at {said}, and") as of_covariate:
+        resolved(Request("gwas", ("y",), ("age",)), covariate)
+
+    assert (of_trait.value.code, of_covariate.value.code) == ("NOT_NUMERIC", "NOT_NUMERIC")
+    assert not any(word in str(error.value) for word in ("low", "high") for error in (of_trait, of_covariate))
+
+
 def test_levels_become_indicators_in_natural_order_without_the_first() -> None:
     columns = {"y": [*QUANTITATIVE, 9.5, 8.5], "batch": ["b10", "b2", "b1"] * 2}
 
