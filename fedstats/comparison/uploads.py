@@ -88,7 +88,13 @@ def _modulus(slot: Slot) -> np.uint64:
 def _counts(dosage: Reals) -> GenotypeCounts:
     called = (~np.isnan(dosage)).sum(axis=0)
     heterozygous, homozygous = ((dosage == value).sum(axis=0) for value in (1, 2))
-    carried, lacking = heterozygous + homozygous > 0, heterozygous + homozygous < called
-    missing = called < len(dosage)
-    nodes = (flag.astype(np.int64) for flag in (carried, lacking, missing))
-    return GenotypeCounts(called, heterozygous, homozygous, *nodes, np.array([len(dosage)]))
+    carriers = heterozygous + homozygous
+    return GenotypeCounts(
+        called=called,
+        heterozygous=heterozygous,
+        homozygous_alternative=homozygous,
+        alternative_nodes=(carriers > 0).astype(np.int64),
+        reference_nodes=(carriers < called).astype(np.int64),
+        missing_nodes=(called < len(dosage)).astype(np.int64),
+        people=np.array([len(dosage)]),
+    )

@@ -36,7 +36,6 @@ class Reporter:
     def __enter__(self) -> Self:
         for banner in self.backend.banners:
             self._line(banner)
-            self._warn("READ_FIRST", banner)
         told = self.backend.provenance()
         held = {node: told.people.get(node) for node in self.backend.nodes}
         sites = [f"{node} ({people:,} people or more)" if people else node for node, people in held.items()]
@@ -52,7 +51,9 @@ class Reporter:
             self._log.__exit__(kind, error, at)
 
     def planned(self, preparation: Preparation) -> None:
-        """Say what will be done."""
+        """Say what will be done; of a plan that nodes refuse, or that is only proposed, there will be no results."""
+        for banner in () if self.job.plan_only else self.backend.banners:
+            self._warn("READ_FIRST", banner)
         for note in preparation.notes:
             self.note(note)
         for flag, count in self.job.listed.items():

@@ -1,6 +1,7 @@
 """The guide of result tables says what every value of their columns means, as the code does."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from fedstats.analyses.status_table import MEANINGS, table
 from fedstats.analyses.statuses import MISSING, STATUSES, TESTS
 from fedstats.frontend.report import FALLEN
 from fedstats.kernels.linear_solve import FAULTS
+from fedstats.study import Filters
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "result-tables.md").read_text(encoding="utf-8")
@@ -43,8 +45,11 @@ def test_no_status_is_explained_that_nothing_gives() -> None:
     assert [name for name in KEPT if f'"{name}"' in SOURCES] == []
 
 
+REASONS = {*FALLEN, *(entry.name.upper() for entry in fields(Filters))}
+
+
 @pytest.mark.parametrize(
-    ("column", "values"), [("TEST", set(TESTS) - KEPT), ("MISSING", set(MISSING)), ("REASON", set(FALLEN))]
+    ("column", "values"), [("TEST", set(TESTS) - KEPT), ("MISSING", set(MISSING)), ("REASON", REASONS)]
 )
 def test_the_other_columns_of_words_are_explained(column: str, values: set[str]) -> None:
     assert rows(column) == values

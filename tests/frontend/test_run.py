@@ -298,6 +298,12 @@ def test_events_tell_of_whatever_warns() -> None:
     assert warned[0]["message"] == "VALIDATION: not for private data."
     assert warned[1]["message"].startswith("qt2 differs between sites")
 
+    told.clear()
+    Analyst(validating).gwas("qt2", covariates=COVARIATES, chr="22", plan_only=True, events=told.append)
+
+    # There are no results yet of which it would have to be read.
+    assert [event.event for event in told] == ["plan"]
+
 
 def test_variants_that_a_site_lacks_fall_out_with_their_reason(tmp_path: Path) -> None:
     whole, panel = pooled()
