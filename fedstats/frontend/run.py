@@ -102,9 +102,8 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
     study = prepared.study
     federation = backend.federation(study)
     if study.accounting is not None:
-        counts = count_people(federation, study.accounting)
-        outcome.people[study.analysis] = (study.accounting, counts)
-        reporter.people(study.accounting, counts)
+        outcome.people[study.analysis] = (study.accounting, count_people(federation, study.accounting))
+        reporter.people(*outcome.people[study.analysis])
     size = reporter.job.request.pass_variants
     pieces = chunks(backend.panel.kinds, prepared.chosen.variants, size)
     progress = Progress(study.analysis, pieces, reporter.events)
@@ -116,7 +115,8 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
             sinks.append(found.tables)
             give_back_memory(above=_MAY_STAY_FREE)
             outcome.filtered.setdefault(study.analysis, []).extend(found.filtered)
-            if study.accounting is None and found.people:
-                outcome.people.setdefault(study.analysis, (study.scanned[0], only_everyone(found.people)))
+            if found.people and study.analysis not in outcome.people:
+                outcome.people[study.analysis] = (study.scanned[0], only_everyone(found.people))
+                reporter.people(*outcome.people[study.analysis])
             progress.advance()
     progress.finish()
