@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -303,6 +303,22 @@ def test_events_tell_of_whatever_warns() -> None:
 
     # There are no results yet of which it would have to be read.
     assert [event.event for event in told] == ["plan"]
+
+
+@pytest.mark.parametrize("asked", [{"pheno": "qt9"}, {"pheno": "qt1", "plan_only": True}])
+def test_a_run_that_computes_nothing_warns_of_no_results(asked: dict[str, object]) -> None:
+    whole, panel = pooled()
+    available = {"A": np.full(len(panel), PRESENT, np.uint8)}
+    told: list[Event] = []
+
+    @contextmanager
+    def plain(request: Request, place: Place, events: Events) -> Iterator[Backend]:
+        yield LocalBackend({"A": whole}, panel, available, banners=("PLAIN: the coordinator saw each node's sums.",))
+
+    with suppress(UsageError):
+        Analyst(plain).gwas(**asked, chr="22", events=told.append)  # type: ignore[arg-type]
+
+    assert [event.data["code"] for event in told if event.event == "warning"] == []
 
 
 def test_variants_that_a_site_lacks_fall_out_with_their_reason(tmp_path: Path) -> None:
