@@ -1,9 +1,10 @@
-"""What holds for every test: ports that no other worker has, and no clock for examples.
+"""What holds for every test: ports that no other worker has, no clock for examples, and signals as at a terminal.
 
 A busy machine must not decide whether a test passes.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,12 @@ from fedstats.sandbox import ports
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Shells start commands in the background with SIGINT ignored, which processes of tests would inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

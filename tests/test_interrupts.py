@@ -22,14 +22,6 @@ def kept(interrupts: Interrupts, work: Callable[[], object]) -> None:
         work()
 
 
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """As a terminal starts a command: shells start those in the background with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def terminated() -> Iterator[Callable[[], int]]:
     """SIGTERM counted by a handler, as the command line has one; how often it came."""
