@@ -298,12 +298,6 @@ def test_events_tell_of_whatever_warns() -> None:
     assert warned[0]["message"] == "VALIDATION: not for private data."
     assert warned[1]["message"].startswith("qt2 differs between sites")
 
-    told.clear()
-    Analyst(validating).gwas("qt2", covariates=COVARIATES, chr="22", plan_only=True, events=told.append)
-
-    # There are no results yet of which it would have to be read.
-    assert [event.event for event in told] == ["plan"]
-
 
 @pytest.mark.parametrize("asked", [{"pheno": "qt9"}, {"pheno": "qt1", "plan_only": True}])
 def test_a_run_that_computes_nothing_warns_of_no_results(asked: dict[str, object]) -> None:
