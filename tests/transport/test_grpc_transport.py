@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -22,6 +22,7 @@ from fedstats.transport.patient import FINAL_CODES
 from fedstats.transport.pinning import Caller, Peer
 from fedstats.wire.envelope import ERROR_KEY, error_to_bytes, from_wire, pieces, to_wire
 from fedstats.wire.generated.fedstats.v1 import node_pb2_grpc
+from tests.transport.far_away import far_away
 
 MIB = 1 << 20
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -103,6 +104,14 @@ def order(wired: Wired) -> Signed:
 
 def test_answer_is_the_signed_document_of_the_node(wired: Wired) -> None:
     answer = wired.transport().call("FI", "Describe", order(wired))
+
+    assert answer == sign(wired.node.identity, "Word", Word("DescribeOrder"))
+
+
+def test_a_node_far_away_answers_the_first_call(wired: Wired) -> None:
+    """The handshake alone goes to and fro three times: 1.2 s here, more than any line in Europe takes."""
+    with far_away(wired.address, 0.2) as address:
+        answer = replace(wired, address=address).transport().call("FI", "Describe", order(wired))
 
     assert answer == sign(wired.node.identity, "Word", Word("DescribeOrder"))
 
