@@ -30,7 +30,7 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    # How long one attempt may take: a handshake goes to and fro three times, perhaps around the world.
+    # How long one attempt may take: a handshake goes both ways three times, perhaps around the world.
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     # One connection a node and transport: nothing is shared with other coordinators in this process.

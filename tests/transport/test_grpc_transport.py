@@ -109,7 +109,7 @@ def test_answer_is_the_signed_document_of_the_node(wired: Wired) -> None:
 
 
 def test_a_node_far_away_answers_the_first_call(wired: Wired) -> None:
-    """The handshake alone goes to and fro three times: 1.2 s here, more than any line in Europe takes."""
+    """The handshake alone goes both ways three times: 1.2 s here, more than any line in Europe takes."""
     with far_away(wired.address, 0.2) as address:
         answer = replace(wired, address=address).transport().call("FI", "Describe", order(wired))
 
