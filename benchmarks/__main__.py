@@ -93,7 +93,8 @@ def _measure(plan: Plan) -> list[str]:
     here, session = _machine(plan), records.now()
     print(sentence(here))
     print(f"plink2: {', '.join(one.version for one in plan.rivals) or 'not at hand; give --plink2 PROGRAM'}")
-    minutes = expected.minutes(plan.names, plan.missing, plan.repeats, quick=plan.quick)
+    rivals = len(plan.rivals) * len(plan.threads)
+    minutes = expected.minutes(plan.names, plan.missing, plan.repeats, rivals=rivals, quick=plan.quick)
     print(f"This takes about {minutes:.0f} minutes on two idle cores, simulation of the data included.")
     log = _Log(session, plan, here)
     for size, group in _by_size(plan):

@@ -8,36 +8,49 @@ from benchmarks.data import Size
 #: Genotypes that are simulated and split in a second.
 SIMULATED = 25e6
 
-#: Seconds of a round of all programs for a task: fixed, and for each genotype (times traits, where plink2 scans each).
-FIXED_SECONDS = 8.0
-SECONDS_PER_GENOTYPE = {True: 6e-8, False: 1e-8}
-LOGISTIC_SECONDS = 6e-7
+#: Seconds of a round of a task: fixed for all programs together, and for each genotype of each run of plink2.
+FIXED_SECONDS = 3.0
+SECONDS_PER_GENOTYPE = {True: 9e-9, False: 2e-9}
+#: The same of ours, start-up apart.
+OWN_SECONDS_PER_GENOTYPE = 2e-9
+LOGISTIC_SECONDS = 1.5e-7
+#: What each further trait takes, as a share of the first: plink2 prepares genotypes once.
+FURTHER_TRAIT = 0.1
 
 #: Start and stop of agents, and keys of a sandbox.
 START_SECONDS = 8.0
 
 
-def minutes(names: Sequence[str], missing: Sequence[float], repeats: int, *, quick: bool) -> float:
-    """Minutes of a plan, the simulation of its data included."""
+def minutes(names: Sequence[str], missing: Sequence[float], repeats: int, *, rivals: int, quick: bool) -> float:
+    """Minutes of a plan, the simulation of its data included.
+
+    Parameters
+    ----------
+    names, missing, repeats, quick
+        As the plan has them.
+    rivals
+        How often plink2 runs in a round: its versions, each with every number of threads.
+    """
     chosen = [task for task in tasks.TASKS if task.name in names]
     seconds, sizes = 0.0, set()
     for share in missing:
         for task in chosen:
             size = task.size(share, quick=quick)
             sizes.add(size)
-            seconds += (repeats + 1) * _round(task, size)
+            seconds += (repeats + 1) * _round(task, size, rivals)
     if "growth" in names:
         for point in growth.points(quick=quick):
             sizes.add(point.size)
-            seconds += START_SECONDS + (repeats + 1) * (
-                FIXED_SECONDS + 2 * SECONDS_PER_GENOTYPE[False] * _cells(point.size)
-            )
+            own = FIXED_SECONDS + OWN_SECONDS_PER_GENOTYPE * _cells(point.size)
+            seconds += START_SECONDS + (repeats + 1) * own
     return (seconds + sum(START_SECONDS + _cells(size) / SIMULATED for size in sizes)) / 60
 
 
-def _round(task: tasks.Task, size: Size) -> float:
+def _round(task: tasks.Task, size: Size, rivals: int) -> float:
+    if not task.traits or task.kind not in ("whole", "kernel"):
+        return FIXED_SECONDS
     each = LOGISTIC_SECONDS if task.traits[:1] == ("b1",) else SECONDS_PER_GENOTYPE[bool(size.missing)]
-    return FIXED_SECONDS + each * _cells(size) * max(len(task.traits), 1) * bool(task.traits)
+    return FIXED_SECONDS + rivals * each * _cells(size) * (1 + FURTHER_TRAIT * (len(task.traits) - 1))
 
 
 def _cells(size: Size) -> float:

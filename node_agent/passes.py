@@ -48,6 +48,8 @@ from node_agent.signed_texts import from_texts
 
 #: A pass that sent less leaves too little behind for the time that it takes to give it back.
 _LARGE_BYTES = 1 << 20
+#: What was freed after a pass and may stay for the next, in bytes: to get it again costs as much as to mask its words.
+_MAY_STAY_FREE = 48 << 20
 
 
 def open_pass(node: Node, signed: Signed) -> Signed:
@@ -199,7 +201,7 @@ def receipt(node: Node, signed: Signed) -> Signed:
     clear(node, order.pass_id)
     record = node.records.passed(order.pass_id)
     if record is not None and record.order.upload_bytes >= _LARGE_BYTES:
-        give_back_memory()
+        give_back_memory(above=_MAY_STAY_FREE)
     return answer
 
 
