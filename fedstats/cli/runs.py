@@ -15,6 +15,7 @@ import typer
 from fedstats.cli.output import Show, Shown, events, say
 from fedstats.errors import FedstatsError, UsageError
 from fedstats.lean_process import load_arrow_alone
+from fedstats.results.status_words import in_words
 
 #: Headings of the help page, in its order.
 WHAT, MODEL, VARIANTS, PEOPLE, HOW = (
@@ -197,8 +198,7 @@ def say_tables(results: Mapping[str, Any]) -> None:
 
 
 def _variants(rows: Sized, status_counts: Mapping[str, int]) -> str:
-    statuses = ", ".join(f"{count:,} {status}" for status, count in status_counts.items())
-    return f"{len(rows):,} variants ({statuses})"
+    return f"{len(rows):,} variants ({in_words(status_counts)})"
 
 
 def _summary(result: Any) -> str:

@@ -19,6 +19,7 @@ from fedstats.results.associations import Associations
 from fedstats.results.files import write_atomically
 from fedstats.results.log import RunLog
 from fedstats.results.report import write_report
+from fedstats.results.status_words import in_words
 from fedstats.results.tables import TableWriter
 from fedstats.rows import Note
 from fedstats.study import Model
@@ -182,13 +183,9 @@ def _told(result: Result) -> dict[str, Any]:  # Any: JSON
 def _in_words(result: Result) -> str:
     """A result in the log."""
     if not isinstance(result, Associations):
-        return f"{len(result):,} variants ({_listed(result.status_counts)})"
+        return f"{len(result):,} variants ({in_words(result.status_counts)})"
     summary = result.summary
-    return f"{summary.rows:,} variants ({_listed(summary.status_counts)}), lambda GC {summary.lambda_gc:.4f}"
-
-
-def _listed(status_counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {status}" for status, count in status_counts.items())
+    return f"{summary.rows:,} variants ({in_words(summary.status_counts)}), lambda GC {summary.lambda_gc:.4f}"
 
 
 def _finite(value: float) -> float | None:

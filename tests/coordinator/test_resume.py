@@ -53,7 +53,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], lis
 
 
 def run_to_the_end(there: World, folder: Path) -> list[bytes]:
-    return bytes_of(list(analyse(there.coordinate(folder), chunks_of())))
+    federation = there.coordinate(folder)
+    try:
+        return bytes_of(list(analyse(federation, chunks_of())))
+    finally:
+        federation.run.aside.wait()  # as a session does when it is closed
 
 
 @pytest.mark.parametrize("occurrence", [1, 4])

@@ -54,11 +54,17 @@ def part(whole: Dataset, rows: np.ndarray) -> Dataset:
 
 
 @cache
-def three_sites() -> LocalFederation:
-    """Sites A, B and C of column site3."""
-    whole, panel = pooled()
+def sites_abc() -> dict[str, Dataset]:
+    """Sites A, B and C of column site3, by name."""
+    whole, _ = pooled()
     sites = whole.columns["site3"].text
-    return LocalFederation({name: part(whole, np.flatnonzero(sites == name)) for name in "ABC"}, panel)
+    return {name: part(whole, np.flatnonzero(sites == name)) for name in "ABC"}
+
+
+@cache
+def three_sites() -> LocalFederation:
+    """A federation of them."""
+    return LocalFederation(sites_abc(), pooled()[1])
 
 
 def plink2(name: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fedstats.dataset import Column
+from fedstats.dataset import Column, Dataset
 from fedstats.errors import DisclosureRefused, Failed, FaultyInput, NodeLost, UsageError
 from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
@@ -19,7 +19,7 @@ from fedstats.planning.panel import ABSENT, PRESENT
 from fedstats.planning.request import Request
 from fedstats.rows import Rows
 from fedstats.study import Chunk, Floors, Study
-from tests.frontend.hapmap3 import needs_data, part, plink2, pooled, three_sites
+from tests.frontend.hapmap3 import needs_data, part, plink2, pooled, sites_abc, three_sites
 
 pytestmark = needs_data
 
@@ -281,17 +281,23 @@ def test_events_tell_of_plan_passes_and_results() -> None:
     assert passes[-1]["done"] == passes[-1]["total"]
 
 
-def test_events_tell_of_whatever_warns() -> None:
-    whole, panel = pooled()
-    sites = {name: part(whole, np.flatnonzero(whole.columns["site3"].text == name)) for name in "ABC"}
+def analyst_of(kind: type[LocalBackend], sites: dict[str, Dataset], **given: object) -> Analyst:
+    """Asks sites that have every variant, through a backend of some kind."""
+    _, panel = pooled()
     available = dict.fromkeys(sites, np.full(len(panel), PRESENT, np.uint8))
-    told: list[Event] = []
 
     @contextmanager
-    def validating(request: Request, place: Place, events: Events) -> Iterator[Backend]:
-        yield LocalBackend(sites, panel, available, banners=("VALIDATION: not for private data.",))
+    def opened(request: Request, place: Place, events: Events) -> Iterator[Backend]:
+        yield kind(sites, panel, available, **given)  # type: ignore[arg-type]  # as the test gives it
 
-    Analyst(validating).gwas("qt2", covariates=COVARIATES, chr="22", events=told.append)
+    return Analyst(opened)
+
+
+def test_events_tell_of_whatever_warns() -> None:
+    told: list[Event] = []
+    validating = analyst_of(LocalBackend, sites_abc(), banners=("VALIDATION: not for private data.",))
+
+    validating.gwas("qt2", covariates=COVARIATES, chr="22", events=told.append)
 
     warned = [event.data for event in told if event.event == "warning"]
     assert [warning["code"] for warning in warned] == ["READ_FIRST", "SITES_DIFFER"]
@@ -301,16 +307,11 @@ def test_events_tell_of_whatever_warns() -> None:
 
 @pytest.mark.parametrize("asked", [{"pheno": "qt9"}, {"pheno": "qt1", "plan_only": True}])
 def test_a_run_that_computes_nothing_warns_of_no_results(asked: dict[str, object]) -> None:
-    whole, panel = pooled()
-    available = {"A": np.full(len(panel), PRESENT, np.uint8)}
     told: list[Event] = []
-
-    @contextmanager
-    def plain(request: Request, place: Place, events: Events) -> Iterator[Backend]:
-        yield LocalBackend({"A": whole}, panel, available, banners=("PLAIN: the coordinator saw each node's sums.",))
+    plain = analyst_of(LocalBackend, sites_abc(), banners=("PLAIN: the coordinator saw each node's sums.",))
 
     with suppress(UsageError):
-        Analyst(plain).gwas(**asked, chr="22", events=told.append)  # type: ignore[arg-type]
+        plain.gwas(**asked, chr="22", events=told.append)  # type: ignore[arg-type]
 
     assert [event.data["code"] for event in told if event.event == "warning"] == []
 
@@ -396,15 +397,10 @@ class LosingBackend(LocalBackend):
 
 
 def test_finished_passes_are_kept_as_partial_files_when_a_node_is_lost(tmp_path: Path) -> None:
-    whole, panel = pooled()
-    available = {"A": np.full(len(panel), PRESENT, np.uint8)}
-
-    @contextmanager
-    def losing(request: Request, place: Place, events: Events) -> Iterator[Backend]:
-        yield LosingBackend({"A": whole}, panel, available)
+    whole, _ = pooled()
 
     with pytest.raises(NodeLost) as caught:
-        Analyst(losing).gwas("qt2", chr="22", pass_variants=100, out=tmp_path / "run")
+        analyst_of(LosingBackend, {"A": whole}).gwas("qt2", chr="22", pass_variants=100, out=tmp_path / "run")
 
     assert caught.value.exit_code == 4
     assert files(tmp_path) == ["run.log", "run.qt2.partial.parquet", "run.qt2.partial.tsv.gz"]
@@ -426,20 +422,13 @@ class ShrinkingBackend(LocalBackend):
 
 
 def test_a_run_goes_on_with_the_survivors_and_every_row_says_so() -> None:
-    whole, panel = pooled()
-    sites = {name: part(whole, np.flatnonzero(whole.columns["site3"].text == name)) for name in "ABC"}
-    available = dict.fromkeys(sites, np.full(len(panel), PRESENT, np.uint8))
     told: list[Event] = []
 
-    @contextmanager
-    def shrinking(request: Request, place: Place, events: Events) -> Iterator[Backend]:
-        yield ShrinkingBackend(sites, panel, available)
+    result = analyst_of(ShrinkingBackend, sites_abc()).gwas("qt2", chr="22", events=told.append)
 
-    result = Analyst(shrinking).gwas("qt2", chr="22", events=told.append)
-
-    survivors = {name: sites[name] for name in "AB"}
+    survivors = {name: sites_abc()[name] for name in "AB"}
     assert set(result["NODES"]) == {2}
-    assert result.to_arrow().equals(LocalFederation(survivors, panel).gwas("qt2", chr="22").to_arrow())
+    assert result.to_arrow().equals(LocalFederation(survivors, pooled()[1]).gwas("qt2", chr="22").to_arrow())
     assert [event.data["node"] for event in told if event.event == "node"] == ["C"]
 
 

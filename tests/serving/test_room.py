@@ -9,8 +9,14 @@ from fedstats.serving.room import Room
 def test_uploads_that_fit_together_are_let_in():
     room = Room(10)
 
+    let_in = []
+
     with room.hold(4), room.hold(6), room.hold(0):
-        pass
+        let_in.append("side by side")
+    with room.hold(10):
+        let_in.append("one after them")
+
+    assert let_in == ["side by side", "one after them"]
 
 
 def test_one_byte_more_than_there_is_room_for_is_turned_away_to_come_again():
