@@ -16,7 +16,8 @@ import pytest
 
 from fedstats.client import connect
 from fedstats.documents import decode, digest
-from fedstats.errors import NodeLost, NodeUnreachable, UsageError
+from fedstats.errors import Failed, NodeLost, NodeUnreachable, UsageError
+from fedstats.frontend.backend import Event
 from fedstats.sandbox import processes
 from fedstats.sandbox.create import create
 from fedstats.sandbox.folder import Sandbox
@@ -132,11 +133,32 @@ def test_ctrl_c_ends_soon_leaves_nothing_half_written_and_can_be_resumed(
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     left = [path.name for path in tmp_path.iterdir() if "q1" in path.name]
+    log = (tmp_path / "run.log").read_text()
     gwas(all_up, out, resume=True)
 
     assert process.returncode == 5
+    assert "INTERRUPTED by the user.\n" in log
     assert "INTERRUPTED Repeat the command with --resume" in said
     assert left == []
+    assert tables(out) == undisturbed
+
+
+def test_an_interrupt_is_not_raised_into_the_midst_of_a_run(
+    all_up: Sandbox, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Else it could be where the main thread has just taken a lock that all others wait for."""
+    out, interrupted = tmp_path / "run", []
+
+    def hear(event: Event) -> None:
+        if event.event == "plan" and not interrupted:
+            signal.raise_signal(signal.SIGINT)
+            interrupted.append(event)
+
+    with pytest.raises(Failed, match="interrupted"):
+        gwas(all_up, out, events=hear)
+    gwas(all_up, out, resume=True)
+
+    assert [event.event for event in interrupted] == ["plan"]
     assert tables(out) == undisturbed
 
 

@@ -146,6 +146,14 @@ def test_each_trait_has_people_of_its_own_unless_common_ones_are_asked() -> None
     assert not any(model.common for study in studies for model in study.models)
 
 
+@pytest.mark.parametrize(("pheno", "counted"), [((), False), (("y",), True)])
+def test_who_lacks_what_is_counted_where_somebody_can_lack_anything(pheno: tuple[str, ...], counted: bool) -> None:
+    (study,) = resolved(Request("freq", pheno), alike({"y": QUANTITATIVE})).studies
+
+    assert (study.accounting is not None) == counted
+    assert study.scanned
+
+
 def test_a_node_without_a_column_is_named_with_the_nearest_names() -> None:
     nodes = alike({"y": QUANTITATIVE, "age": AGES}) | {"EE": dataset({"y": QUANTITATIVE, "ages": AGES})}
 
