@@ -144,8 +144,7 @@ def passes_in_the_way(node: Node, plan: Plan, plan_digest: str) -> Iterator[Pass
     if node.policy.validation:
         return
     for cohort, domain in cohorts_of(node, plan, plan_digest):
-        for found in node.records.passes_of_cohort(cohort, domain):
-            other = node.records.plan_of_run(found.order.run)
-            elsewhere = other is not None and run_roster(other[1]) != run_roster(plan)
-            if elsewhere and not found.closed and found.state in _UNOPENED:
+        for found in node.records.live_passes_of_cohort(cohort, domain):
+            other = node.records.plan_of_run(found.order.run) if found.state in _UNOPENED else None
+            if other is not None and run_roster(other[1]) != run_roster(plan):
                 yield found

@@ -25,7 +25,9 @@ CREATE TABLE IF NOT EXISTS passes (
   cohort TEXT NOT NULL, domain TEXT NOT NULL, words INTEGER NOT NULL, accepted TEXT NOT NULL DEFAULT '',
   closed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS passes_by_place ON passes (run, place);
-CREATE INDEX IF NOT EXISTS passes_by_cohort ON passes (cohort, domain);
+DROP INDEX IF EXISTS passes_by_cohort;
+CREATE INDEX IF NOT EXISTS open_passes_by_cohort ON passes (cohort, domain) WHERE closed = 0;
+CREATE INDEX IF NOT EXISTS open_passes_by_run ON passes (run) WHERE closed = 0;
 CREATE TABLE IF NOT EXISTS chunks (
   pass_id TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
   PRIMARY KEY (pass_id, number));
@@ -193,13 +195,15 @@ class Records:
         """All attempts at the sum that an order asks for."""
         return self._passes("run = ? AND place = ?", order.run, _place(order))
 
-    def passes_of_cohort(self, cohort: str, domain: str) -> list[PassRecord]:
-        """All passes over the same people."""
-        return self._passes("cohort = ? AND domain = ?", cohort, domain)
+    def live_passes_of_cohort(self, cohort: str, domain: str) -> list[PassRecord]:
+        """Passes over the same people that are neither closed nor abandoned."""
+        where = "cohort = ? AND domain = ? AND closed = 0 AND state <> ?"
+        return self._passes(where, cohort, domain, PassState.ABANDONED.value)
 
     def live_passes(self, run: str = "") -> list[PassRecord]:
         """Passes that are neither closed nor abandoned, of one run or of all."""
-        return self._passes("closed = 0 AND state <> ?1 AND (?2 = '' OR run = ?2)", PassState.ABANDONED.value, run)
+        where, values = ("run = ? AND ", [run]) if run else ("", [])
+        return self._passes(f"{where}closed = 0 AND state <> ?", *values, PassState.ABANDONED.value)
 
     def passes_of_run(self, run: str) -> list[str]:
         """Ids of all passes of a run."""

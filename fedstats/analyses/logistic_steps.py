@@ -1,4 +1,4 @@
-"""What nodes do for a logistic GWAS: sums of the null model, of round 0 of all variants, and of a full Newton round.
+"""What nodes do for a logistic GWAS: sums of the null model, of round 0 of all variants, and of rounds of its fits.
 
 Released: gradients and information matrices of the likelihood at coefficients that the coordinator sends.
 Coefficients are an attack surface, since an extreme one gives all people but a few a weight
@@ -209,7 +209,7 @@ def _computed_columns(cohort: Cohort, columns: Columns, at: RoundZeroAsk) -> "tu
     return packed.packed_columns(together, cohort.people), fixed[:, 1].copy()
 
 
-# --- full rounds: each variant at coefficients of its own -------------------------------------------------------------
+# --- rounds of fits: each variant at coefficients of its own ----------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class RoundAsk(RoundZeroAsk):
     Attributes
     ----------
     round
-        Counts full rounds from 1.
+        Counts rounds of one kind from 1.
     effects, genotype_effects
         Coefficients of intercept and covariates, and of the dosage.
     dropped
@@ -292,10 +292,32 @@ def admissible(null: Reals, effects: Reals, genotype_effects: Reals) -> Bools:
     return np.asarray(near | zero)
 
 
+@dataclass(frozen=True)
+class ApproachSums(Additive):
+    """The same without the covariates' own information, which hardly differs from the null model's."""
+
+    score: Annotated[Reals, Sum("variant", "coefficient", bound=_ONCE)]
+    genotype_score: Annotated[Reals, Sum("variant", bound=_TWICE)]
+    cross_information: Annotated[Reals, Sum("variant", "coefficient", bound=_HALF)]
+    genotype_information: Annotated[Reals, Sum("variant", bound=_ONCE)]
+
+
+@local_step("logistic_gwas/approach@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
+def approach(cohort: Cohort, at: RoundAsk) -> ApproachSums:
+    """Score, and the genotypes' part of the information, of every variant of the block at its own coefficients."""
+    sums = _sums_of_round(cohort, at, information=False)
+    return ApproachSums(
+        score=sums.score,
+        genotype_score=sums.genotype_score,
+        cross_information=sums.cross_information,
+        genotype_information=sums.genotype_information,
+    )
+
+
 @local_step("logistic_gwas/round@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def newton_round(cohort: Cohort, at: RoundAsk) -> RoundSums:
     """Score and information of every variant of the block at its own coefficients."""
-    sums = _sums_of_round(cohort, at, likelihood=False)
+    sums = _sums_of_round(cohort, at)
     return RoundSums(
         score=sums.score,
         genotype_score=sums.genotype_score,
@@ -321,7 +343,9 @@ def _people_of_round(cohort: Cohort, at: RoundAsk) -> "LogisticPeople":
     return _PEOPLE.get((cohort.people, cohort.traits, columns.covariates), bytes_of(at.trait), laid_out)
 
 
-def _sums_of_round(cohort: Cohort, at: RoundAsk, *, likelihood: bool) -> "LogisticSums":
+def _sums_of_round(
+    cohort: Cohort, at: RoundAsk, *, information: bool = True, likelihood: bool = False
+) -> "LogisticSums":
     from fedstats.kernels.logistic import logistic_sums  # as above
 
     return logistic_sums(
@@ -331,6 +355,7 @@ def _sums_of_round(cohort: Cohort, at: RoundAsk, *, likelihood: bool) -> "Logist
         at.genotype_effects,
         at.mean,
         at.dropped == 1,
+        information=information,
         likelihood=likelihood,
     )
 

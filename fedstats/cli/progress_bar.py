@@ -19,6 +19,7 @@ _STEPS = {
     "arms": "counting cases and controls",
     "null": "null model",
     "round_zero": "score test",
+    "approach": "fitting",
     "round": "fitting",
 }
 

@@ -13,14 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Bools, Fixed, Reals
-from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock, pack
+from fedstats.genotypes import PackedBlock, pack
+from fedstats.kernels.logistic_tiles import (
+    DOSAGES,
+    LANES,
+    MISSING,
+    TILE_VARIANTS,
+    decode,
+    lengthened,
+    padded,
+    tiled_calls,
+    tiling,
+)
 from fedstats.kernels.newton import pair_indices
-
-TILE_VARIANTS = 32
-TILE_PEOPLE = 512
-
-#: Matrix products like widths that fill whole vectors.
-_LANES = 8
 
 _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01
@@ -78,33 +83,23 @@ class LogisticPeople:
     coefficients: int
 
 
-def _padded(length: int, multiple: int) -> int:
-    return -(-length // multiple) * multiple
-
-
 def logistic_people(keep: Bools, design: Reals, outcome: Reals) -> LogisticPeople:
     """People in tiles; rows of people who are not in must be zero in `design` and `outcome`."""
     people, coefficients = design.shape
     rows, columns = pair_indices(coefficients)
-    length = _padded(people, TILE_PEOPLE)
-    laid = np.zeros((length, _padded(coefficients, _LANES)))
+    tiles, length = tiling(people)
+    laid = np.zeros((tiles * length, padded(coefficients, LANES)))
     laid[:people, :coefficients] = design
-    products = np.zeros((length, _padded(len(rows), _LANES)))
+    products = np.zeros((tiles * length, padded(len(rows), LANES)))
     products[:people, : len(rows)] = design[:, rows] * design[:, columns]
     return LogisticPeople(
-        keep=_lengthened(keep.astype(np.float64), length),
-        outcome=_lengthened(outcome, length),
+        keep=lengthened(keep.astype(np.float64), tiles * length),
+        outcome=lengthened(outcome, tiles * length),
         design=laid,
-        turned=np.ascontiguousarray(laid.reshape(-1, TILE_PEOPLE, laid.shape[1]).transpose(0, 2, 1)),
+        turned=np.ascontiguousarray(laid.reshape(tiles, length, -1).transpose(0, 2, 1)),
         products=products,
         coefficients=coefficients,
     )
-
-
-def _lengthened(values: Reals, length: int) -> Reals:
-    longer = np.zeros(length)
-    longer[: len(values)] = values
-    return longer
 
 
 def logistic_sums(
@@ -115,6 +110,7 @@ def logistic_sums(
     imputed: Reals,
     dropped: Bools,
     *,
+    information: bool = True,
     likelihood: bool = False,
 ) -> LogisticSums:
     """Score and information at coefficients of each variant's own.
@@ -129,32 +125,35 @@ def logistic_sums(
         Dosage of missing calls, shape (variant,).
     dropped
         Whether people with a missing call are left out instead, shape (variant,).
+    information
+        Sum the covariates' own information, too, which is half of the work; without, it is zero.
     likelihood
         Also sum the log-likelihood, at the price of a logarithm per call.
     """
     variants, width = len(block), people.design.shape[1]
-    rows = _padded(variants, TILE_VARIANTS)
+    rows = padded(variants, TILE_VARIANTS)
     effects = np.zeros((rows, width))
     effects[:variants, : people.coefficients] = covariate_effects
     score, cross = np.zeros((rows, width + 1)), np.zeros((rows, width + 1))
-    information, log_likelihood = np.zeros((rows, people.products.shape[1])), np.zeros(rows)
+    by_pair, log_likelihood = np.zeros((rows, people.products.shape[1])), np.zeros(rows)
     _sums(
-        _bytes_of(block, rows, len(people.keep) // 4),
-        _DOSAGES,
-        _MISSING,
-        _of_length(block.swap.astype(np.int64), rows),
+        tiled_calls(block, rows, len(people.keep)),
+        DOSAGES,
+        MISSING,
+        lengthened(block.swap.astype(np.int64), rows),
         people.keep,
         people.outcome,
         people.design,
         people.turned,
         people.products,
         effects,
-        _of_length(genotype_effect, rows),
-        _of_length(imputed, rows),
-        _of_length(dropped.astype(np.float64), rows),
+        lengthened(genotype_effect, rows),
+        lengthened(imputed, rows),
+        lengthened(dropped.astype(np.float64), rows),
+        information,
         likelihood,
         score,
-        information,
+        by_pair,
         cross,
         log_likelihood,
     )
@@ -162,37 +161,11 @@ def logistic_sums(
     return LogisticSums(
         score=score[:variants, :k],
         genotype_score=score[:variants, width],
-        information=information[:variants, :pairs],
+        information=by_pair[:variants, :pairs],
         cross_information=cross[:variants, :k],
         genotype_information=cross[:variants, width],
         log_likelihood=log_likelihood[:variants],
     )
-
-
-def _bytes_of(block: PackedBlock, rows: int, length: int) -> npt.NDArray[np.uint8]:
-    """The block's bytes with rows and columns to fill whole tiles; calls of nobody have weight zero there."""
-    raw = block.bytes()
-    padded = np.zeros((rows, length), np.uint8)
-    padded[: len(raw), : raw.shape[1]] = raw
-    return padded
-
-
-def _of_length(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.generic]:
-    longer = np.zeros(length, values.dtype)
-    longer[: len(values)] = values
-    return longer
-
-
-def _tables() -> tuple[Reals, Reals]:
-    """Dosage by file order and byte, shape (2, 256, 4), missing as zero; and who is missing, shape (256, 4)."""
-    codes = np.array([[(byte >> shift) & 3 for shift in (0, 2, 4, 6)] for byte in range(256)])
-    dosage = DOSAGE_OF_CODE[codes].astype(np.float64)
-    missing = dosage < 0
-    straight, swapped = np.where(missing, 0.0, dosage), np.where(missing, 0.0, 2.0 - dosage)
-    return np.stack([straight, swapped]), missing.astype(np.float64)
-
-
-_DOSAGES, _MISSING = _tables()
 
 
 @nb.njit(inline="always")
@@ -200,29 +173,6 @@ def _exp_of_remainder(r):  # type: ignore[no-untyped-def]  # numba infers; annot
     """Taylor polynomial of exp for |r| <= log(2) / 2."""
     tail = 1 / 5040.0 + r * (1 / 40320.0 + r * (1 / 362880.0 + r * (1 / 3628800.0 + r * (1 / 39916800.0))))
     return 1.0 + r * (1.0 + r * (0.5 + r * (1 / 6.0 + r * (1 / 24.0 + r * (1 / 120.0 + r * (1 / 720.0 + r * tail))))))
-
-
-@nb.njit(nogil=True, cache=True)
-def _decode(packed, dosages, missing, imputed, dropped, keep, g, mask):  # type: ignore[no-untyped-def]  # numba infers
-    """Dosages and weights of one variant's calls of one tile; whether anybody is missing decides the slow half."""
-    some = 0
-    for k in range(packed.shape[0]):
-        byte = packed[k]
-        d0, d1, d2, d3 = dosages[byte, 0], dosages[byte, 1], dosages[byte, 2], dosages[byte, 3]
-        g[4 * k] = d0
-        g[4 * k + 1] = d1
-        g[4 * k + 2] = d2
-        g[4 * k + 3] = d3
-        some |= byte & ~(byte >> 1) & 0x55
-    for i in range(g.shape[0]):
-        mask[i] = keep[i]
-    if some:
-        for k in range(packed.shape[0]):
-            byte = packed[k]
-            if byte & ~(byte >> 1) & 0x55:
-                for s in range(4):
-                    g[4 * k + s] += missing[byte, s] * imputed
-                    mask[4 * k + s] *= 1.0 - missing[byte, s] * dropped
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
@@ -260,36 +210,36 @@ def _likelihood(eta, g, mask, y, effect):  # type: ignore[no-untyped-def]  # num
 @nb.njit(nogil=True, cache=True)
 def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its arrays one by one
     packed, dosages, missing, swap, keep, outcome, design, turned, products,
-    effects, effect, imputed, dropped, likelihood, score, information, cross, log_likelihood,
+    effects, effect, imputed, dropped, with_information, with_likelihood, score, information, cross, log_likelihood,
 ):  # fmt: skip
     """Adds the sums of all tiles; the last column of `score` and `cross` is the genotype's."""
-    width = design.shape[1]
-    eta = np.empty((TILE_VARIANTS, TILE_PEOPLE))
-    residual, weight, weighted_g = np.empty_like(eta), np.empty_like(eta), np.empty_like(eta)
-    g, mask, bits = np.empty(TILE_PEOPLE), np.empty(TILE_PEOPLE), np.empty(TILE_PEOPLE, np.int64)
-    power = bits.view(np.float64)
-    by_column, by_pair = np.empty((TILE_VARIANTS, width)), np.empty((TILE_VARIANTS, products.shape[1]))
+    width, people = design.shape[1], turned.shape[2]
+    eta, weight = np.empty((TILE_VARIANTS, people)), np.empty((TILE_VARIANTS, people))
+    # Residuals, and below them weighted dosages: one product serves both.
+    both, by_column = np.empty((2 * TILE_VARIANTS, people)), np.empty((2 * TILE_VARIANTS, width))
+    g, mask, bits = np.empty(people), np.empty(people), np.empty(people, np.int64)
+    power, by_pair = bits.view(np.float64), np.empty((TILE_VARIANTS, products.shape[1]))
     for first in range(0, packed.shape[0], TILE_VARIANTS):
         last = first + TILE_VARIANTS
         for tile in range(turned.shape[0]):
-            here, until = tile * TILE_PEOPLE, (tile + 1) * TILE_PEOPLE
+            here, until = tile * people, (tile + 1) * people
             np.dot(effects[first:last], turned[tile], eta)
             for j in range(TILE_VARIANTS):
                 v = first + j
                 calls = packed[v, here // 4 : until // 4]
-                _decode(calls, dosages[swap[v]], missing, imputed[v], dropped[v], keep[here:until], g, mask)
+                decode(calls, dosages[swap[v]], missing, imputed[v], dropped[v], keep[here:until], g, mask)
                 y = outcome[here:until]
-                if likelihood:
+                if with_likelihood:
                     log_likelihood[v] += _likelihood(eta[j], g, mask, y, effect[v])
-                a, b = _weigh(eta[j], g, mask, y, effect[v], bits, power, residual[j], weight[j], weighted_g[j])
+                a, b = _weigh(eta[j], g, mask, y, effect[v], bits, power, both[j], weight[j], both[TILE_VARIANTS + j])
                 score[v, width] += a
                 cross[v, width] += b
-            np.dot(residual, design[here:until], by_column)
-            score[first:last, :width] += by_column
-            np.dot(weight, products[here:until], by_pair)
-            information[first:last] += by_pair
-            np.dot(weighted_g, design[here:until], by_column)
-            cross[first:last, :width] += by_column
+            np.dot(both, design[here:until], by_column)
+            score[first:last, :width] += by_column[:TILE_VARIANTS]
+            cross[first:last, :width] += by_column[TILE_VARIANTS:]
+            if with_information:
+                np.dot(weight, products[here:until], by_pair)
+                information[first:last] += by_pair
 
 
 def weighted_squares(calls: npt.NDArray[np.uint8], swap: Bools, weights: Fixed) -> Fixed:
@@ -315,7 +265,7 @@ def weighted_squares(calls: npt.NDArray[np.uint8], swap: Bools, weights: Fixed) 
     for turned in (0, 1):
         chosen = np.flatnonzero(swap == bool(turned))
         if len(chosen):
-            _squares(calls, chosen, padded, (_DOSAGES[turned] ** 2).astype(np.int64), sums)
+            _squares(calls, chosen, padded, (DOSAGES[turned] ** 2).astype(np.int64), sums)
     return sums
 
 

@@ -76,6 +76,13 @@ def test_a_full_round_is_that_of_dense_arrays_imputed_or_dropped(cohort, ask):
         np.testing.assert_allclose(information[j], expected.information, atol=1e-8)
 
 
+def test_an_approach_has_the_sums_of_a_full_round_but_for_the_covariates_information(cohort, ask):
+    found, full = steps.approach(cohort, ask), steps.newton_round(cohort, ask)
+
+    for name in ("score", "genotype_score", "cross_information", "genotype_information"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(full, name), err_msg=name)
+
+
 def test_the_log_likelihood_comes_with_the_same_sums(cohort, ask):
     design, outcome, dosages = dense(cohort)
 
@@ -160,6 +167,7 @@ def test_null_coefficients_are_checked_in_every_step(ask):
     for step, at in (
         (steps.null_sums, examples.null_ask()),
         (steps.round_zero, examples.round_zero_ask()),
+        (steps.approach, ask),
         (steps.newton_round, ask),
     ):
         with pytest.raises(Refused, match="null effects of the covariates"):
@@ -169,7 +177,11 @@ def test_null_coefficients_are_checked_in_every_step(ask):
 def test_rare_variants_are_refused(ask):
     rare = np.full(examples.VARIANTS, 19)
 
-    for step, at in ((steps.round_zero, examples.round_zero_ask()), (steps.newton_round, ask)):
+    for step, at in (
+        (steps.round_zero, examples.round_zero_ask()),
+        (steps.approach, ask),
+        (steps.newton_round, ask),
+    ):
         with pytest.raises(DisclosureRefused, match="fewer than 20 minor alleles"):
             step.admissible(replace(at, minor_count=rare), FLOORS)
 

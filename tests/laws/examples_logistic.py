@@ -65,7 +65,7 @@ def round_zero_ask() -> RoundZeroAsk:
 
 
 def round_ask(rng: np.random.Generator) -> RoundAsk:
-    """A full round with coefficients around the null model's; every second variant leaves the missing out."""
+    """A round with coefficients around the null model's; every second variant leaves the missing out."""
     return RoundAsk(
         **vars(round_zero_ask()),
         round=3,
@@ -81,6 +81,7 @@ def round_ask(rng: np.random.Generator) -> RoundAsk:
 PARAMETERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "logistic_gwas/null@1": lambda rng: null_ask(),
     "logistic_gwas/round_zero@1": lambda rng: round_zero_ask(),
+    "logistic_gwas/approach@1": round_ask,
     "logistic_gwas/round@1": round_ask,
     "logistic_gwas/round_with_likelihood@1": round_ask,
 }
