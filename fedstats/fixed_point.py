@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fedstats.additive import LIMB_BITS, Additive, Field, Limits, Slot, fraction_bits, layout, total_words
-from fedstats.arrays import Ring
+from fedstats.arrays import Fixed, Ring
 from fedstats.errors import Failed, RangeOverflow
 
 S = TypeVar("S", bound=Additive)
 
 CODEC = "fixed-point/1: int64 modulo 2^64, limbs of 56 bits"
 _LIMB_MASK = (1 << LIMB_BITS) - 1
+_SLICE = 8192  # reals that are rounded at a time: what lies between stays in the processor's cache
 
 
 def encode(release: Additive, sizes: Mapping[str, int], limits: Limits) -> Ring:
@@ -36,21 +37,39 @@ def encode(release: Additive, sizes: Mapping[str, int], limits: Limits) -> Ring:
         values = np.asarray(getattr(release, slot.name))
         if values.shape != slot.shape:
             raise Failed(f"{slot.name} has shape {values.shape}, declared is {slot.shape}", code="BAD_SHAPE")
-        words[slot.first_word : slot.first_word + slot.words] = _encode_field(slot, values, limits)
+        _encode_field(slot, values, limits, words[slot.first_word : slot.first_word + slot.words])
     return words
 
 
-def _encode_field(slot: Slot, values: Any, limits: Limits) -> Ring:
+def _encode_field(slot: Slot, values: Any, limits: Limits, words: Ring) -> None:
+    """Fill the words of one field."""
     if slot.field.representation == "wide":
-        return _split(slot, values, limits)
+        words[:] = _split(slot, values, limits)
+        return
+    integers = words.view(np.int64)
     if slot.field.representation == "real":
-        if not np.isfinite(values).all():
-            raise Failed(f"{slot.name} has values that are not finite", code="NOT_FINITE")
-        values = np.rint(np.ldexp(values, fraction_bits(slot.field, limits))).astype(np.int64)
+        _round(slot, values, limits, integers)
     elif values.dtype != np.int64:
         raise Failed(f"{slot.name} must be int64, not {values.dtype}", code="BAD_TYPE")
-    _check(slot.name, slot.field, values, limits)
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint64)
+    else:
+        integers.reshape(values.shape)[...] = values
+    _check(slot.name, slot.field, integers, limits)
+
+
+def _round(slot: Slot, values: Any, limits: Limits, integers: Fixed) -> None:
+    """Fill in reals times 2^f as integers; one that does not fit a word becomes one that no bound allows."""
+    factor = 2.0 ** fraction_bits(slot.field, limits)
+    rows = values.reshape(max(len(values), 1), -1) if values.ndim else values.reshape(1, 1)
+    step = max(1, _SLICE // max(rows.shape[1], 1))
+    filled = 0
+    for first in range(0, len(rows), step):
+        piece = rows[first : first + step]
+        if not np.isfinite(piece).all():
+            raise Failed(f"{slot.name} has values that are not finite", code="NOT_FINITE")
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = piece * factor
+            integers[filled : filled + piece.size] = np.rint(scaled, out=scaled).reshape(-1)
+        filled += piece.size
 
 
 def _split(slot: Slot, values: Any, limits: Limits) -> Ring:
