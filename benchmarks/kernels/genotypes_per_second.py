@@ -154,15 +154,13 @@ def _logistic(arguments: argparse.Namespace, block: PackedBlock, missing: float)
         effects = np.append(np.zeros(11), 0.05)
         return [naive_logistic.sums(np.column_stack([design, g]), outcome, effects) for g in some.dosages()]
 
-    size = arguments.people * len(few)
+    def batched(*, information: bool) -> Callable[[], object]:
+        return lambda: logistic.logistic_sums(people, few, *evaluated(few), information=information)
+
+    size, repeats = arguments.people * len(few), arguments.repeats
     return [
-        _speed(
-            "logistic round, 11 coefficients",
-            missing,
-            size,
-            arguments.repeats,
-            lambda: logistic.logistic_sums(people, few, *evaluated(few)),
-        ),
+        _speed("logistic approach, 11 coefficients", missing, size, repeats, batched(information=False)),
+        _speed("logistic round, 11 coefficients", missing, size, repeats, batched(information=True)),
         _speed("  naive", missing, arguments.people * len(some), 2, naively),
     ]
 

@@ -94,6 +94,49 @@ def test_several_traits_in_one_scan_have_the_tables_of_their_own_scans(columns, 
             np.testing.assert_array_equal(both[trait][name], values, err_msg=name)
 
 
+class Told(Admitting):
+    """Sites that remember how many variants each step was asked about."""
+
+    def __init__(self, sites) -> None:
+        super().__init__(sites)
+        self.asked: dict[str, int] = {}
+
+    def _total(self, step, model, parameters, block):
+        self.asked[step.name] = self.asked.get(step.name, 0) + (len(block) if block else 0)
+        return super()._total(step, model, parameters, block)
+
+
+@pytest.mark.parametrize("missing", ["mean", "drop"])
+@pytest.mark.parametrize("strong", [0.0, 3.0])
+def test_approaching_changes_the_way_and_not_the_maximum(columns, calls, missing, strong, monkeypatch):
+    strength = np.random.default_rng(3).normal(0, strong, VARIANTS)
+    risk = 1 / (1 + np.exp(-(calls * (strength[:, None] / VARIANTS)).sum(axis=0)))
+    columns["case"] = (np.random.default_rng(4).random(PEOPLE) < risk) * 1.0
+    asked = study("case", missing=missing)
+
+    near = Told(federation(columns, calls).sites)
+    approached = tables_of(near, asked, chunk())["case"]
+    monkeypatch.setattr(logistic_fit, "APPROACHES", 0)
+    full = Told(federation(columns, calls).sites)
+    straight = tables_of(full, asked, chunk())["case"]
+
+    np.testing.assert_array_equal(approached["STATUS"], straight["STATUS"])
+    assert np.abs((approached["BETA"] - straight["BETA"]) / straight["SE"]).max() < 1e-9
+    # Both stop within 1e-7 of the maximum, where the information differs by less than that.
+    np.testing.assert_allclose(approached["SE"], straight["SE"], rtol=2e-7)
+    assert near.asked["logistic_gwas/round@1"] < full.asked["logistic_gwas/round@1"]
+    assert "logistic_gwas/approach@1" not in full.asked
+
+
+def test_other_chromosomes_are_not_approached(columns, calls):
+    told = Told(federation(columns, calls).sites)
+
+    tables_of(told, study("case", kind="mt"), chunk("mt"))
+
+    assert told.asked["logistic_gwas/round@1"] > 0
+    assert "logistic_gwas/approach@1" not in told.asked
+
+
 def test_estimates_do_not_depend_on_how_variants_are_asked_for(columns, calls, monkeypatch):
     whole = run(columns, calls, "case")["case"]
     monkeypatch.setattr(logistic_fit, "BLOCK", 5)
