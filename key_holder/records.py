@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS openings (
   pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, request TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
   words TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS openings_by_run ON openings (run);
+CREATE INDEX IF NOT EXISTS openings_by_state ON openings (state);
 """
 
 

@@ -114,8 +114,8 @@ def spending_on_numbers(node: Node, plan: Plan, cohort: str, rows: Indices, numb
     """What so many numbers more would make of the budget of some people: of the variants of which most was given."""
     bits, account, others = _bits(node, cohort), account_of(plan), others_in_the_sum(node, plan)
     near = _sharing(node, bits, (one for one in node.budgets.cohorts_with_numbers(account) if one != cohort))
-    own = node.budgets.numbers(account, cohort, rows) + number
-    shared = own + sum((node.budgets.numbers(account, other, rows) for other in near), np.zeros_like(own))
+    own = node.budgets.numbers(account, [cohort], rows) + number
+    shared = own + node.budgets.numbers(account, near, rows)
     people, reach = people_in(bits) + others, people_in(union([bits, *near.values()])) + others
     most = {int(own.argmax()), int(shared.argmax())}
     return [Spending(int(own[at]), int(shared[at]), people, reach) for at in sorted(most)]

@@ -18,6 +18,7 @@ from fedstats.wire.messages import PassOrder, Plan
 TABLES = """
 CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, run TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, plan TEXT NOT NULL, keys TEXT NOT NULL DEFAULT '[]');
+CREATE INDEX IF NOT EXISTS runs_by_plan ON runs (plan);
 CREATE TABLE IF NOT EXISTS run_cohorts (
   run TEXT NOT NULL, model TEXT NOT NULL, cohort TEXT NOT NULL, PRIMARY KEY (run, model));
 CREATE TABLE IF NOT EXISTS passes (
@@ -26,8 +27,8 @@ CREATE TABLE IF NOT EXISTS passes (
   closed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS passes_by_place ON passes (run, place);
 DROP INDEX IF EXISTS passes_by_cohort;
-CREATE INDEX IF NOT EXISTS open_passes_by_cohort ON passes (cohort, domain) WHERE closed = 0;
-CREATE INDEX IF NOT EXISTS open_passes_by_run ON passes (run) WHERE closed = 0;
+CREATE INDEX IF NOT EXISTS live_passes_by_cohort ON passes (cohort, domain) WHERE closed = 0 AND state <> 'abandoned';
+CREATE INDEX IF NOT EXISTS live_passes_by_run ON passes (run) WHERE closed = 0 AND state <> 'abandoned';
 CREATE TABLE IF NOT EXISTS chunks (
   pass_id TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
   PRIMARY KEY (pass_id, number));
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS pass_keys (pass_id TEXT PRIMARY KEY, keys TEXT NOT NU
 CREATE TABLE IF NOT EXISTS abandoned (pass_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, run TEXT NOT NULL, purpose TEXT NOT NULL, length INTEGER);
 """
+
+#: As the indexes of live passes have it, word for word: with a value bound to it SQLite would read all passes.
+_LIVE = f"closed = 0 AND state <> '{PassState.ABANDONED.value}'"
 
 #: Plans that are kept read, for every order of a pass needs its own, and orders of passes; neither ever changes.
 _PLANS_KEPT, _ORDERS_KEPT = 32, 64
@@ -197,13 +201,11 @@ class Records:
 
     def live_passes_of_cohort(self, cohort: str, domain: str) -> list[PassRecord]:
         """Passes over the same people that are neither closed nor abandoned."""
-        where = "cohort = ? AND domain = ? AND closed = 0 AND state <> ?"
-        return self._passes(where, cohort, domain, PassState.ABANDONED.value)
+        return self._passes(f"cohort = ? AND domain = ? AND {_LIVE}", cohort, domain)
 
     def live_passes(self, run: str = "") -> list[PassRecord]:
         """Passes that are neither closed nor abandoned, of one run or of all."""
-        where, values = ("run = ? AND ", [run]) if run else ("", [])
-        return self._passes(f"{where}closed = 0 AND state <> ?", *values, PassState.ABANDONED.value)
+        return self._passes(f"run = ? AND {_LIVE}", run) if run else self._passes(_LIVE)
 
     def passes_of_run(self, run: str) -> list[str]:
         """Ids of all passes of a run."""
@@ -211,7 +213,7 @@ class Records:
 
     def unfinished(self) -> list[PassRecord]:
         """Passes whose work was accepted, and that nobody committed, closed or abandoned since."""
-        return self._passes("accepted <> '' AND closed = 0 AND state = ?", PassState.READY.value)
+        return self._passes(f"accepted <> '' AND {_LIVE} AND state = ?", PassState.READY.value)
 
     def set_state(self, pass_id: str, state: PassState) -> None:
         """Move a pass to a state that `pass_state.advance` allowed."""

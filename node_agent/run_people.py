@@ -76,7 +76,8 @@ class RunPeople:
     def _of(self, run: str, part: str) -> Tags:
         found = self.ledger.rows(
             "SELECT tags FROM people WHERE sha256 IN"
-            " (SELECT people FROM run_people JOIN runs USING (run) WHERE part = ?2 AND (run = ?1 OR plan = ?1))",
+            " (SELECT people FROM run_people JOIN runs USING (run) WHERE part = ?2 AND run = ?1 UNION"
+            " SELECT people FROM run_people JOIN runs USING (run) WHERE part = ?2 AND plan = ?1)",
             *(run, part),
         )
         if not found:

@@ -50,7 +50,7 @@ def test_numbers_are_charged_before_the_first_word_leaves(tmp_path: Path):
         left = as_killed(driver, "FI", tmp_path / "killed")
 
         (cohort,) = left.cohorts_with_numbers(OURS)
-        assert set(left.numbers(OURS, cohort, BLOCK).tolist()) == {6}
+        assert set(left.numbers(OURS, [cohort], BLOCK).tolist()) == {6}
 
 
 def test_a_second_attempt_at_a_pass_and_a_repeated_order_cost_nothing(tmp_path: Path):

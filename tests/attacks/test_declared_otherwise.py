@@ -127,7 +127,7 @@ class Given:
     def at(self, plan: Plan) -> np.ndarray:
         budgets, account = self.driver.lines["FI"].agent.node.budgets, account_of(plan)  # type: ignore[attr-defined]
         (cohort,) = budgets.cohorts_with_numbers(account)
-        return np.asarray(budgets.numbers(account, cohort, np.arange(20)))
+        return np.asarray(budgets.numbers(account, [cohort], np.arange(20)))
 
 
 def test_the_same_asks_under_another_panel_are_other_variants_and_paid(tmp_path: Path) -> None:
