@@ -11,8 +11,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,18 +140,32 @@ def open_ledger(path: Path, tables: str = "") -> Ledger:
     return Ledger(connection)
 
 
-def copy_in_memory(path: Path, tables: str = "") -> Ledger:
-    """A copy of a ledger on which things can be tried, and an empty one where there is none; the file is only read."""
-    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+def copy_in_memory(path: Path, tables: str = "", *, without: Collection[str] = ()) -> Ledger:
+    """A copy of a ledger on which things can be tried, and an empty one where there is none; the file is only read.
+
+    Tables `without` are left empty: of a ledger of years they would take gigabytes.
+    """
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, uri=True)
     try:
-        if path.exists():
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as kept:
-                kept.backup(memory)
         memory.executescript(_TABLES + tables)
+        if path.exists():
+            memory.execute("ATTACH ? AS kept", (f"{path.absolute().as_uri()}?mode=ro",))
+            memory.execute("BEGIN")
+            for name in _tables_of(memory, "main") & _tables_of(memory, "kept") - set(without):
+                columns = ", ".join(column for _, column, *_ in memory.execute(f"PRAGMA kept.table_info({name})"))
+                # Names of tables and columns are those of the program, in the copy as well.
+                memory.execute(f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM kept.{name}")  # noqa: S608
+            memory.execute("COMMIT")
+            memory.execute("DETACH kept")
     except sqlite3.Error as error:
         memory.close()
         raise Failed(f"{path.name} cannot be read as a ledger: {error}", code="LEDGER_BROKEN") from error
     return Ledger(memory)
+
+
+def _tables_of(connection: sqlite3.Connection, database: str) -> set[str]:
+    found = connection.execute(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")  # noqa: S608
+    return {str(name) for (name,) in found}
 
 
 def canonical(body: Body) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fedstats.errors import Failed
-from fedstats.ledger import GENESIS, open_ledger, verify
+from fedstats.ledger import GENESIS, copy_in_memory, open_ledger, verify
 
 
 def ledger_of(path: Path, entries: int):
@@ -181,3 +181,33 @@ def test_a_ledger_that_is_written_meanwhile_is_no_broken_one(tmp_path: Path, mon
     ledger.close()
 
     assert lengths == [2, 5, 8]  # the first query of each sees what was written before it; three are asked
+
+
+def test_a_copy_has_what_it_is_not_without_and_changes_nothing(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    kept = open_ledger(path, "CREATE TABLE notes (name TEXT PRIMARY KEY, body TEXT); CREATE TABLE heaps (body TEXT);")
+    kept.append("noted", {"name": "a"})
+    kept.write("INSERT INTO notes VALUES ('a', 'first')")
+    kept.write("INSERT INTO heaps VALUES ('much')")
+
+    tables = "CREATE TABLE notes (name TEXT, body TEXT, later TEXT DEFAULT 'new'); CREATE TABLE heaps (body TEXT);"
+    copy = copy_in_memory(path, tables, without=("entries", "heaps"))
+    copy.write("INSERT INTO notes VALUES ('b', 'tried', '')")
+    copy.append("tried", {})
+
+    assert copy.rows("SELECT * FROM notes WHERE name = 'a'") == [("a", "first", "new")]
+    assert copy.rows("SELECT count(*) FROM heaps") == [(0,)]
+    assert copy.last[0] == 1
+    assert kept.rows("SELECT name FROM notes") == [("a",)]
+    assert [entry.kind for entry in verify(path)] == ["noted"]
+
+
+def test_a_copy_of_nothing_is_empty_and_of_something_else_refused(tmp_path: Path):
+    other = tmp_path / "ledger.sqlite"
+    assert copy_in_memory(other).last == (0, GENESIS)
+
+    other.write_bytes(b"no ledger at all, but longer than a header of SQLite" * 9)
+    with pytest.raises(Failed) as refusal:
+        copy_in_memory(other)
+
+    assert refusal.value.code == "LEDGER_BROKEN"
