@@ -34,8 +34,6 @@ LARGEST_LAST_STEP = 1e-7
 APPROACHES = 2
 #: A step of this decrement ends so near the maximum that a full round will most often be the last.
 NEAR = 1e-4
-#: A fit whose decrement does not fall by this factor from one such round to the next is better off with full ones.
-_GETTING_NEARER = 4.0
 
 #: An effect that still moves by so much after the last round runs to infinity: under separation each step adds
 #: about 1 / dosage.
@@ -121,6 +119,18 @@ def fit_all(federation: Federation, fit: NullFit, candidates: Candidates, start:
     fits = _started(fit.null.beta, start)
     if fit.model.kind == "autosome":  # elsewhere are so few variants that the passes would cost more than they save
         _approach(federation, fit, candidates, fits)
+        _run(federation, fit, candidates, fits)
+        _again(federation, fit, candidates, fits, start)
+    else:
+        _run(federation, fit, candidates, fits)
+    sound = fits.status == status("OK")
+    return Estimates(
+        np.where(sound, fits.beta[:, -1], np.nan), np.sqrt(np.where(sound, fits.variance, np.nan)), fits.status
+    )
+
+
+def _run(federation: Federation, fit: NullFit, candidates: Candidates, fits: _Fits) -> None:
+    """Full rounds, until every fit has converged or is given up."""
     for number in range(1, steps.LAST_ROUND + 1):
         if not len(fits.active):
             break
@@ -128,10 +138,20 @@ def fit_all(federation: Federation, fit: NullFit, candidates: Candidates, start:
         _advance(fits, fit.null.beta, found)
     running = np.abs(fits.last_step[fits.active]) > RUNNING_AWAY
     fits.status[fits.active] = np.where(running, status("SEPARATION"), status("LOGISTIC_CONVERGE_FAIL"))
-    sound = fits.status == status("OK")
-    return Estimates(
-        np.where(sound, fits.beta[:, -1], np.nan), np.sqrt(np.where(sound, fits.variance, np.nan)), fits.status
-    )
+
+
+def _again(federation: Federation, fit: NullFit, candidates: Candidates, fits: _Fits, start: Reals) -> None:
+    """Fit from the start, by full rounds alone, what was given up after an approach.
+
+    Where a covariate has outliers and the effect is strong, an approach may lead to where Newton's steps overshoot.
+    What is said of a variant that has no estimate is then also what full rounds say.
+    """
+    lost = np.flatnonzero(fits.status != status("OK"))
+    if not len(lost):
+        return
+    fresh = _started(fit.null.beta, start[lost])
+    _run(federation, fit, candidates.at(lost), fresh)
+    fits.beta[lost], fits.variance[lost], fits.status[lost] = fresh.beta, fresh.variance, fresh.status
 
 
 def _started(null: Reals, start: Reals) -> _Fits:
@@ -147,8 +167,8 @@ def _started(null: Reals, start: Reals) -> _Fits:
 
 
 def _approach(federation: Federation, fit: NullFit, candidates: Candidates, fits: _Fits) -> None:
-    """Take steps whose information of the covariates is the null model's, as long as a fit is far and gets nearer."""
-    away, before = fits.active, np.full(len(fits.active), np.inf)
+    """Take steps whose information of the covariates is the null model's, as long as a fit is far."""
+    away = fits.active
     for number in range(1, APPROACHES + 1):
         if not len(away):
             break
@@ -159,9 +179,7 @@ def _approach(federation: Federation, fit: NullFit, candidates: Candidates, fits
         step, stuck = _within(fit.null.beta, beta, damped(found.step))
         sound = found.solved & ~stuck
         fits.beta[away[sound]] = beta[sound] + step[sound]
-        nearer = found.decrement * _GETTING_NEARER < before
-        on = sound & nearer & (found.decrement > NEAR)
-        away, before = away[on], found.decrement[on]
+        away = away[sound & (found.decrement > NEAR)]
 
 
 def _advance(fits: _Fits, null: Reals, found: NewtonSteps) -> None:

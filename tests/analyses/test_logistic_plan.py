@@ -7,6 +7,7 @@ import pytest
 
 from fedstats.analyses import logistic_fit
 from fedstats.analyses.logistic_gwas import logistic_gwas
+from fedstats.analyses.statuses import status
 from fedstats.arrays import Indices
 from fedstats.dataset import Column, Dataset
 from fedstats.errors import UsageError
@@ -126,6 +127,44 @@ def test_approaching_changes_the_way_and_not_the_maximum(columns, calls, missing
     np.testing.assert_allclose(approached["SE"], straight["SE"], rtol=2e-7)
     assert near.asked["logistic_gwas/round@1"] < full.asked["logistic_gwas/round@1"]
     assert "logistic_gwas/approach@1" not in full.asked
+
+
+def test_what_an_approach_leads_astray_is_fitted_from_the_start(columns, calls, monkeypatch):
+    def astray(federation, fit, candidates, fits):
+        fits.beta[::2] += 0.1
+        fits.status[::2] = status("LOGISTIC_CONVERGE_FAIL")
+        fits.active = fits.active[1::2]
+
+    monkeypatch.setattr(logistic_fit, "APPROACHES", 0)
+    straight = run(columns, calls, "case")["case"]
+    monkeypatch.setattr(logistic_fit, "_approach", astray)
+    found = run(columns, calls, "case")["case"]
+    monkeypatch.setattr(logistic_fit, "_again", lambda *_: None)
+    given_up = run(columns, calls, "case")["case"]["STATUS"] != "OK"
+
+    assert given_up.any()
+    np.testing.assert_array_equal(found["STATUS"], "OK")
+    for name in ("BETA", "SE"):
+        np.testing.assert_array_equal(found[name][given_up], straight[name][given_up])
+        np.testing.assert_allclose(found[name], straight[name], rtol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_outliers_of_covariates_change_no_status(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    heavy = np.exp(1.2 * rng.normal(size=PEOPLE))
+    held = {"age": heavy, "score": rng.standard_t(3, PEOPLE)}
+    dosages = rng.binomial(2, rng.uniform(0.05, 0.5, (VARIANTS, 1)), (VARIANTS, PEOPLE)).astype(np.int8)
+    risk = 2.5 * dosages[:3].sum(axis=0) + 0.3 * heavy + rng.logistic(size=PEOPLE)
+    held["case"] = (risk > np.quantile(risk, 0.9)) * 1.0
+
+    approached = run(held, dosages, "case")["case"]
+    monkeypatch.setattr(logistic_fit, "APPROACHES", 0)
+    straight = run(held, dosages, "case")["case"]
+
+    kept = straight["STATUS"] == "OK"
+    np.testing.assert_array_equal(approached["STATUS"][kept], "OK")
+    assert (np.abs(approached["BETA"] - straight["BETA"]) / straight["SE"])[kept].max() < 1e-9
 
 
 def test_other_chromosomes_are_not_approached(columns, calls):
