@@ -96,12 +96,13 @@ class BudgetRecords:
 
     def numbers(self, account: Account, cohorts: Collection[str], rows: Indices) -> Numbers:
         """How many numbers were given of variants, by their rows in the genotype file; of some cohorts together."""
-        blocks, place = np.unique(rows // BLOCK, return_inverse=True)
-        given = np.zeros((len(blocks), BLOCK), np.int64)
-        for at, block in enumerate(blocks.tolist()):
-            for cohort in cohorts:
-                given[at] += self._block(account, cohort, block)
-        return np.asarray(given[place, rows % BLOCK])
+        found = np.zeros(len(rows), np.int64)
+        blocks = rows // BLOCK
+        for block in np.unique(blocks).tolist():
+            at = np.flatnonzero(blocks == block)
+            given = sum((self._block(account, cohort, block) for cohort in cohorts), np.zeros(BLOCK, np.int64))
+            found[at] = given[rows[at] % BLOCK]
+        return found
 
     def charge_numbers(self, account: Account, cohort: str, rows: Indices, number: int) -> None:
         """So many more numbers are given of these variants."""

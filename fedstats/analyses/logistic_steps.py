@@ -7,7 +7,7 @@ of zero; each step says which coefficients it admits, and no node computes with 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from fedstats.study import Block, Floors, Model
 if TYPE_CHECKING:
     from fedstats.kernels.logistic import LogisticPeople, LogisticSums
     from fedstats.kernels.packed import PackedColumns
+
+S = TypeVar("S", bound=Additive)
 
 #: Fraction bits of the columns and sums of round 0. Totals stay under 2 n = 2^22, so that 2^60 fits a word.
 ROUND_ZERO_BITS = 38
@@ -305,26 +307,18 @@ class ApproachSums(Additive):
 @local_step("logistic_gwas/approach@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def approach(cohort: Cohort, at: RoundAsk) -> ApproachSums:
     """Score, and the genotypes' part of the information, of every variant of the block at its own coefficients."""
-    sums = _sums_of_round(cohort, at, information=False)
-    return ApproachSums(
-        score=sums.score,
-        genotype_score=sums.genotype_score,
-        cross_information=sums.cross_information,
-        genotype_information=sums.genotype_information,
-    )
+    return _released(ApproachSums, _sums_of_round(cohort, at, information=False))
 
 
 @local_step("logistic_gwas/round@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def newton_round(cohort: Cohort, at: RoundAsk) -> RoundSums:
     """Score and information of every variant of the block at its own coefficients."""
-    sums = _sums_of_round(cohort, at)
-    return RoundSums(
-        score=sums.score,
-        genotype_score=sums.genotype_score,
-        information=sums.information,
-        cross_information=sums.cross_information,
-        genotype_information=sums.genotype_information,
-    )
+    return _released(RoundSums, _sums_of_round(cohort, at))
+
+
+def _released(kind: type[S], sums: "LogisticSums") -> S:
+    """The sums that a release has, by name."""
+    return kind(**{name: getattr(sums, name) for name in kind.schema()})
 
 
 _PEOPLE: "Recent[LogisticPeople]" = Recent()
@@ -376,12 +370,4 @@ class LikelihoodSums(RoundSums):
 @local_step("logistic_gwas/round_with_likelihood@1", admissible=admit_round, rests_on=_RESTS_ON, follows=_follows)
 def newton_round_with_likelihood(cohort: Cohort, at: RoundAsk) -> LikelihoodSums:
     """Score, information and log-likelihood of every variant of the block at its own coefficients."""
-    sums = _sums_of_round(cohort, at, likelihood=True)
-    return LikelihoodSums(
-        score=sums.score,
-        genotype_score=sums.genotype_score,
-        information=sums.information,
-        cross_information=sums.cross_information,
-        genotype_information=sums.genotype_information,
-        log_likelihood=sums.log_likelihood,
-    )
+    return _released(LikelihoodSums, _sums_of_round(cohort, at, likelihood=True))
