@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fedstats.analyses.genotype_counts import ArmCounts, VariantTotals, alleles_of, alternative_of, share
+from fedstats.analyses.genotype_counts import CaseCounts, VariantTotals, alleles_of, alternative_of, share
 from fedstats.analyses.statuses import code_of_test, missing_code, status
 from fedstats.arrays import Bools, Counts, Indices, Reals
 from fedstats.rows import Filtered, Rows
@@ -79,7 +79,7 @@ class AssociationRows:
 
 
 def arm_columns(
-    totals: VariantTotals, arms: ArmCounts, chosen: Indices, number: int, cases: int, complete: Bools
+    totals: VariantTotals, counted: CaseCounts, chosen: Indices, cases: int, complete: Bools
 ) -> dict[str, np.ndarray]:
     """CASE_CT, CTRL_CT, CASE_FREQ, CTRL_FREQ of one binary trait.
 
@@ -87,22 +87,17 @@ def arm_columns(
     ----------
     totals
         Counts of all rows.
-    arms, chosen
-        Counts of cases for the rows `chosen`; other rows are withheld.
-    number
-        Position of the trait among the binary ones.
+    counted, chosen
+        Counts among cases for the rows `chosen`; other rows are withheld.
     cases
         All cases of the cohort.
     complete
         Rows whose regression has called people only, shape (row,).
     """
     of = totals.take(chosen)
-    called, male_called = arms.called[:, number], arms.male_called[:, number]
-    if totals.kind != "x":
-        male_called = np.zeros_like(male_called)
-    male_dosage = arms.male_dosage[:, number] if totals.kind == "x" else np.zeros_like(called)
-    alternative = alternative_of(totals.kind, arms.dosage[:, number], male_dosage)
-    alleles = alleles_of(totals.kind, called, male_called)
+    called = counted.called
+    alternative = alternative_of(totals.kind, counted.dosage, counted.male_dosage)
+    alleles = alleles_of(totals.kind, called, counted.male_called)
     case_count = np.where(complete[chosen], called, cases)
     people = np.where(complete[chosen], of.called, totals.people)
     filled: dict[str, np.ndarray] = {

@@ -60,7 +60,7 @@ class CountsBySex(GenotypeCounts):
 @local_step(COUNTS)
 def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG001  # every step takes parameters
     """Genotype counts of a block."""
-    (calls,) = _calls(cohort, cohort.people)
+    (calls,) = calls_among(cohort, cohort.people)
     return GenotypeCounts(
         called=calls.called,
         heterozygous=calls.heterozygous,
@@ -73,7 +73,7 @@ def count_genotypes(cohort: Cohort, at: Nothing) -> GenotypeCounts:  # noqa: ARG
 @local_step(COUNTS_BY_SEX, kinds=("x",))
 def count_genotypes_by_sex(cohort: Cohort, at: Nothing) -> CountsBySex:  # noqa: ARG001  # every step takes parameters
     """Genotype counts of a block on chromosome X."""
-    calls, males = _calls(cohort, cohort.people, cohort.people & cohort.male)
+    calls, males = calls_among(cohort, cohort.people, cohort.people & cohort.male)
     return CountsBySex(
         called=calls.called,
         heterozygous=calls.heterozygous,
@@ -86,7 +86,8 @@ def count_genotypes_by_sex(cohort: Cohort, at: Nothing) -> CountsBySex:  # noqa:
     )
 
 
-def _calls(cohort: Cohort, *masks: Bools) -> "list[CallCounts]":
+def calls_among(cohort: Cohort, *masks: Bools) -> "list[CallCounts]":
+    """Genotype counts of a cohort's block among some of its people each."""
     from fedstats.kernels import packed  # at the node only: it brings the compiler
 
     block = cohort.block()
@@ -133,6 +134,32 @@ def _arms_follow(at: ArmParameters, model: Model, block: Block | None, certified
     counts_follow(at, model, block, certified)
 
 
+@dataclass(frozen=True, eq=False)
+class CaseCounts:
+    """Called genotypes and alleles among the cases of one trait, shape (variant,); of males apart on X, else zero."""
+
+    called: Counts
+    dosage: Counts
+    male_called: Counts
+    male_dosage: Counts
+
+    def take(self, chosen: Bools | Indices) -> "CaseCounts":
+        """The counts of some of the variants."""
+        return CaseCounts(**{name: values[chosen] for name, values in vars(self).items()})
+
+
+def nobodys_cases() -> CaseCounts:
+    """The counts of no variants."""
+    nobody = np.zeros(0, np.int64)
+    return CaseCounts(nobody, nobody, nobody, nobody)
+
+
+def all_of(parts: Sequence[CaseCounts]) -> CaseCounts:
+    """The counts of several blocks, one after the other."""
+    names = [entry.name for entry in fields(CaseCounts)]
+    return CaseCounts(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
 @dataclass(frozen=True)
 class ArmCounts(Additive):
     """Called genotypes and alleles among the cases of each binary trait; of males apart on X, zero elsewhere."""
@@ -142,13 +169,17 @@ class ArmCounts(Additive):
     male_called: Annotated[Counts, Count("variant", "binary_trait")]
     male_dosage: Annotated[Counts, Count("variant", "binary_trait", bound=lambda limits: 2.0 * limits.people)]
 
+    def of_trait(self, number: int) -> CaseCounts:
+        """The counts of one binary trait."""
+        return CaseCounts(**{name: getattr(self, name)[:, number] for name in self.schema()})
+
 
 @local_step("genotypes/arms@2", admissible=_admissible_arms, rests_on=(COUNTS, COUNTS_BY_SEX), follows=_arms_follow)
 def count_arms(cohort: Cohort, at: ArmParameters) -> ArmCounts:
     """Genotype counts of cases; those of controls are the rest."""
     cases = [cohort.people & (cohort.traits[:, trait] == 1) for trait in at.binary]
-    both = _calls(cohort, *cases)
-    males = _calls(cohort, *(case & cohort.male for case in cases)) if at.by_sex else []
+    both = calls_among(cohort, *cases)
+    males = calls_among(cohort, *(case & cohort.male for case in cases)) if at.by_sex else []
     shape = (len(cohort.block()), len(at.binary))
     return ArmCounts(
         called=_columns([calls.called for calls in both], shape),

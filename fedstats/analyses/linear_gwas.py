@@ -144,6 +144,6 @@ def _tables(
         federation, design.model, binary, rows.totals.take(chosen), chunk.blocks(rows.totals.variants[chosen])
     )
     for number, i in enumerate(binary.tolist()):
-        columns = arm_columns(rows.totals, arms, chosen, number, int(rows.cases[i]), complete)
+        columns = arm_columns(rows.totals, arms.of_trait(number), chosen, int(rows.cases[i]), complete)
         tables[design.model.traits[i].name] = rows.table(i, columns)
     return tables

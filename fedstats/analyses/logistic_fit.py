@@ -32,6 +32,9 @@ LARGEST_LAST_STEP = 1e-7
 #: Most rounds with the covariates' information of the null model. They converge by a constant factor, of a hundred and
 #: more where the effect is small, where full rounds square the error.
 APPROACHES = 2
+#: So many genotypes must be far from their maximum for a pass of approaches: below, its calls and its records cost more
+#: than the work that it saves.
+WORTH_A_PASS = 1 << 25
 #: A step of this decrement ends so near the maximum that a full round will most often be the last.
 NEAR = 1e-4
 
@@ -117,12 +120,10 @@ def fit_all(federation: Federation, fit: NullFit, candidates: Candidates, start:
         First step from the null model, shape (variant, coefficient + 1), the genotype last; zero starts at the null.
     """
     fits = _started(fit.null.beta, start)
-    if fit.model.kind == "autosome":  # elsewhere are so few variants that the passes would cost more than they save
-        _approach(federation, fit, candidates, fits)
-        _run(federation, fit, candidates, fits)
+    approached = _approach(federation, fit, candidates, fits)
+    _run(federation, fit, candidates, fits)
+    if approached:
         _again(federation, fit, candidates, fits, start)
-    else:
-        _run(federation, fit, candidates, fits)
     sound = fits.status == status("OK")
     return Estimates(
         np.where(sound, fits.beta[:, -1], np.nan), np.sqrt(np.where(sound, fits.variance, np.nan)), fits.status
@@ -166,12 +167,12 @@ def _started(null: Reals, start: Reals) -> _Fits:
     )
 
 
-def _approach(federation: Federation, fit: NullFit, candidates: Candidates, fits: _Fits) -> None:
-    """Take steps whose information of the covariates is the null model's, as long as a fit is far."""
+def _approach(federation: Federation, fit: NullFit, candidates: Candidates, fits: _Fits) -> bool:
+    """Take steps whose information of the covariates is the null model's, as long as many fits are far; whether any."""
     away = fits.active
     for number in range(1, APPROACHES + 1):
-        if not len(away):
-            break
+        if len(away) * candidates.totals.people < WORTH_A_PASS:
+            return number > 1
         beta = fits.beta[away]
         asks = round_asks(fit, candidates.at(away), beta, number)
         totals = federation.each(steps.approach, fit.model, asks)
@@ -180,6 +181,7 @@ def _approach(federation: Federation, fit: NullFit, candidates: Candidates, fits
         sound = found.solved & ~stuck
         fits.beta[away[sound]] = beta[sound] + step[sound]
         away = away[sound & (found.decrement > NEAR)]
+    return True
 
 
 def _advance(fits: _Fits, null: Reals, found: NewtonSteps) -> None:

@@ -12,14 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedstats.analyses.association_rows import AssociationRows, arm_columns, scan_models
-from fedstats.analyses.genotype_counts import (
-    ArmCounts,
-    ArmParameters,
-    VariantTotals,
-    count_arms,
-    count_variants,
-    joined,
-)
+from fedstats.analyses.genotype_counts import CaseCounts, VariantTotals, count_variants, nobodys_cases
 from fedstats.analyses.linear_design import LinearDesign, linear_design, site_warnings
 from fedstats.analyses.linear_gwas import Treatment, treat_missing
 from fedstats.analyses.logistic_fit import Candidates, Estimates, NullFit, fit_all
@@ -34,7 +27,7 @@ from fedstats.errors import UsageError
 from fedstats.federation import Federation
 from fedstats.kernels.tails import log10_p_of_z
 from fedstats.rows import Note, Rows
-from fedstats.study import Block, Chunk, Model, Study
+from fedstats.study import Chunk, Model, Study
 
 #: `score-refit` fits variants whose score test exceeds this in size: 0.3 % of those without effect.
 REFIT_ABOVE = 3.0
@@ -48,7 +41,7 @@ class LogisticDesign:
     fits: tuple[NullFit, ...]
 
 
-@analysis("gwas/logistic", steps=("columns/", "genotypes/arms", "logistic_gwas/"))
+@analysis("gwas/logistic", steps=("columns/", "logistic_gwas/"))
 def logistic_gwas(federation: Federation, study: Study, chunks: Sequence[Chunk]) -> Iterator[Rows | Note]:
     """Rows of each trait, chunk by chunk.
 
@@ -97,10 +90,9 @@ def _design(federation: Federation, study: Study, model: Model, known: Mapping[s
 
 
 def _with_nulls(federation: Federation, columns: LinearDesign) -> LogisticDesign:
-    model, scale = columns.model, columns.scaling
-    shares = columns.description.trait_means
-    nulls = [fit_null(federation, model, scale, trait, float(shares[trait])) for trait in range(len(model.traits))]
-    return LogisticDesign(columns, tuple(NullFit(model, scale, null) for null in nulls))
+    model = columns.model
+    nulls = [fit_null(federation, columns, trait) for trait in range(len(model.traits))]
+    return LogisticDesign(columns, tuple(NullFit(model, columns.scaling, null) for null in nulls))
 
 
 def _null_notes(design: LogisticDesign) -> Iterator[Note]:
@@ -129,15 +121,15 @@ def _scan_model(federation: Federation, study: Study, design: LogisticDesign, ch
     rows = AssociationRows(kept, names, cases, len(study.nodes), test)
     chosen = np.flatnonzero(treatment.mean | treatment.drop)
     complete = treatment.drop | (treatment.mean & treatment.all_called & (kept.missing == 0))
+    admitted = _Admitted(chosen, complete[chosen])
     _say_who_is_in(rows, treatment, complete)
-    arms = _arms(federation, model, kept.take(chosen)) if len(chosen) else _no_arms(len(names))
-    for trait, fit in enumerate(design.fits):
-        _fill(federation, study, fit, columns, rows, _Admitted(chosen, complete[chosen], arms, trait))
-    tables = {
-        name: rows.table(trait, arm_columns(kept, arms, chosen, trait, int(cases[trait]), complete))
-        for trait, name in enumerate(names)
-    }
-    return Rows(tables, filtered)
+    arms = [
+        arm_columns(
+            kept, _fill(federation, study, fit, columns, rows, trait, admitted), chosen, int(cases[trait]), complete
+        )
+        for trait, fit in enumerate(design.fits)
+    ]
+    return Rows({name: rows.table(trait, arms[trait]) for trait, name in enumerate(names)}, filtered)
 
 
 def _say_who_is_in(rows: AssociationRows, treatment: Treatment, complete: Bools) -> None:
@@ -149,68 +141,53 @@ def _say_who_is_in(rows: AssociationRows, treatment: Treatment, complete: Bools)
     rows.columns["STATUS"][:, treatment.suppressed] = status("SUPPRESSED_CELL")
 
 
-def _arms(federation: Federation, model: Model, totals: VariantTotals) -> ArmCounts:
-    """Genotypes of cases of every trait, for variants above the floors."""
-    return joined(federation.each(count_arms, model, _arm_asks(model, totals)))
-
-
-def _arm_asks(model: Model, totals: VariantTotals) -> Iterator[tuple[Block, ArmParameters]]:
-    candidates = Candidates(totals, np.zeros(len(totals), np.bool_))
-    for first in range(0, len(totals), 4096):
-        some = candidates.at(slice(first, first + 4096))
-        counts = some.counts()
-        yield (
-            Block(some.totals.variants),
-            ArmParameters(
-                model.kind == "x", np.arange(len(model.traits)), counts["minor_count"], counts["carrier_nodes"]
-            ),
-        )
-
-
-def _no_arms(traits: int) -> ArmCounts:
-    nobody = np.zeros((0, traits), np.int64)
-    return ArmCounts(nobody, nobody, nobody, nobody)
-
-
 @dataclass(frozen=True, eq=False)
 class _Admitted:
-    """Rows that are above the floors, which of them have called people only, and their cases of one trait."""
+    """Rows that are above the floors, and which of them have called people only."""
 
     chosen: Indices
     complete: Bools
-    arms: ArmCounts
-    trait: int
 
 
 def _fill(
-    federation: Federation, study: Study, fit: NullFit, columns: LinearDesign, rows: AssociationRows, who: _Admitted
-) -> None:
-    """Estimates and statuses of one trait."""
-    totals = rows.totals.take(who.chosen)
-    codes, separated = _degenerate(totals, columns, who), _separated(totals, who)
+    federation: Federation,
+    study: Study,
+    fit: NullFit,
+    columns: LinearDesign,
+    rows: AssociationRows,
+    trait: int,
+    who: _Admitted,
+) -> CaseCounts:
+    """Estimates and statuses of one trait; the genotypes of its cases."""
+    candidates = Candidates(rows.totals.take(who.chosen), who.complete)
+    if not len(candidates):
+        return nobodys_cases()
+    tests = score_tests(federation, fit, columns, candidates)
+    codes, separated = _degenerate(candidates, columns), _separated(candidates.totals, tests.cases)
     if study.test == "wald":
         codes = np.where((codes == status("OK")) & separated, status("SEPARATION"), codes).astype(np.int8)
     sound = np.flatnonzero(codes == status("OK"))
     if len(sound):
-        candidates = Candidates(totals.take(sound), who.complete[sound])
-        found, kinds = _estimates(federation, study, fit, columns, candidates, separated[sound])
+        found, kinds = _estimates(federation, study, fit, tests.at(sound), candidates.at(sound), separated[sound])
         codes[sound] = found.status
-        _write(rows, who.trait, who.chosen[sound], found, kinds)
-    rows.columns["STATUS"][who.trait, who.chosen] = codes
+        _write(rows, trait, who.chosen[sound], found, kinds)
+    rows.columns["STATUS"][trait, who.chosen] = codes
+    return tests.cases
 
 
-def _degenerate(totals: VariantTotals, columns: LinearDesign, who: _Admitted) -> Codes:
+def _degenerate(candidates: Candidates, columns: LinearDesign) -> Codes:
     """What counts alone say of each variant: too few people for the columns, or one genotype."""
-    people = np.where(who.complete, totals.called, totals.people)
+    totals = candidates.totals
+    people = np.where(candidates.dropped, totals.called, totals.people)
     checks = [people <= columns.column_count + 1, totals.called * totals.squares == totals.dosage**2]
     names = ["SAMPLE_CT<=PREDICTOR_CT", "CONST_OMITTED_ALLELE"]
     return np.select(checks, [status(name) for name in names], status("OK")).astype(np.int8)
 
 
-def _separated(totals: VariantTotals, who: _Admitted) -> Bools:
+def _separated(totals: VariantTotals, cases: CaseCounts) -> Bools:
     """Whether cases or controls have one allele only, which is PLINK 2's rule for separation."""
-    called, dosage = who.arms.called[:, who.trait], who.arms.dosage[:, who.trait]
-    return _one_allele(called, dosage) | _one_allele(totals.called - called, totals.dosage - dosage)
+    controls_called, controls_dosage = totals.called - cases.called, totals.dosage - cases.dosage
+    return _one_allele(cases.called, cases.dosage) | _one_allele(controls_called, controls_dosage)
 
 
 def _one_allele(called: Counts, dosage: Counts) -> Bools:
@@ -218,19 +195,13 @@ def _one_allele(called: Counts, dosage: Counts) -> Bools:
 
 
 def _estimates(
-    federation: Federation,
-    study: Study,
-    fit: NullFit,
-    columns: LinearDesign,
-    candidates: Candidates,
-    separated: Bools,
+    federation: Federation, study: Study, fit: NullFit, tests: ScoreTests, candidates: Candidates, separated: Bools
 ) -> tuple[Estimates, Codes]:
     """Estimates by the study's test, and which test each candidate got.
 
     A score test needs no maximum, so that separated variants have one; where `score-refit` looks for theirs,
     the status says that there is none.
     """
-    tests = score_tests(federation, fit, columns, candidates)
     if study.test != "wald":
         tests = complete_score_tests(federation, fit, tests, candidates)
     sound = tests.status == status("OK")

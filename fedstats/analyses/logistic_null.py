@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedstats.analyses.linear_design import LinearDesign
 from fedstats.analyses.logistic_null_step import first_null, next_null
 from fedstats.analyses.logistic_steps import LARGEST_NULL_EFFECT, LARGEST_NULL_INTERCEPT, NullAsk, null_sums
-from fedstats.analyses.moments import Scaling
 from fedstats.arrays import Reals
 from fedstats.errors import UsageError
 from fedstats.federation import Federation
@@ -41,7 +41,7 @@ class NullModel:
     rounds: int
 
 
-def fit_null(federation: Federation, model: Model, scaling: Scaling, trait: int, case_share: float) -> NullModel:
+def fit_null(federation: Federation, design: LinearDesign, trait: int) -> NullModel:
     """The maximum of the likelihood of trait number `trait` over the covariates.
 
     Raises
@@ -49,13 +49,14 @@ def fit_null(federation: Federation, model: Model, scaling: Scaling, trait: int,
     UsageError
         Covariates are collinear, or they separate cases from controls so that no maximum exists.
     """
-    beta = first_null(case_share, len(model.terms) + 1)
+    model, share = design.model, float(design.description.trait_means[trait])
+    found = first_null(share, design.design, design.design_trait[:, trait])
     for rounds in range(1, NULL_ROUNDS + 1):
-        at = NullAsk(**vars(scaling), trait=trait, null=beta)
-        total = federation.sum(null_sums, model, at)
-        found = next_null(beta, total.score, total.information)
         if not found.newton.solved[0]:
             raise _collinear(model, trait)
+        at = NullAsk(**vars(design.scaling), trait=trait, null=found.beta)
+        total = federation.sum(null_sums, model, at)
+        found = next_null(found.beta, total.score, total.information)
         beta = found.beta
         if found.newton.decrement[0] <= NULL_DECREMENT:
             return NullModel(trait, beta, found.information, rounds)

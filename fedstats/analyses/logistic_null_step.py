@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fedstats.analyses.moments import Scaling, certified_description, scaling_follows
+from fedstats.analyses.standardise import CROSS_PRODUCTS
 from fedstats.arrays import Reals
 from fedstats.certified import Certified, not_the_total, uncertified
 from fedstats.kernels.newton import NewtonSteps, newton_steps, unpack
@@ -43,18 +44,32 @@ class NullStep(NamedTuple):
     newton: NewtonSteps
 
 
-def first_null(case_share: float, coefficients: int) -> Reals:
-    """Where the fit starts: no effect of any covariate, shape (coefficient,)."""
-    beta = np.zeros(coefficients)
+def first_null(case_share: float, design: Reals, design_trait: Reals) -> NullStep:
+    """The step from a model without effects of covariates, from products of columns that are known already.
+
+    There everybody has the same weight, and the score is the product with the centred trait.
+
+    Parameters
+    ----------
+    case_share
+        Cases by people.
+    design, design_trait
+        Products of the columns of the design, shape (coefficient, coefficient), and with the trait,
+        shape (coefficient,).
+    """
+    beta = np.zeros(len(design))
     beta[0] = np.log(case_share / (1 - case_share))
-    return beta
+    return _step(beta, design_trait, case_share * (1 - case_share) * design)
 
 
 def next_null(beta: Reals, score: Reals, information: Reals) -> NullStep:
     """One Newton step from sums at `beta`; `information` is the packed upper triangle."""
-    unpacked = unpack(information, len(beta))
-    found = newton_steps(score[None], unpacked[None])
-    return NullStep(beta + _shortened(found.step[0]), unpacked, found)
+    return _step(beta, score, unpack(information, len(beta)))
+
+
+def _step(beta: Reals, score: Reals, information: Reals) -> NullStep:
+    found = newton_steps(score[None], information[None])
+    return NullStep(beta + _shortened(found.step[0]), information, found)
 
 
 def _shortened(step: Reals) -> Reals:
@@ -65,10 +80,22 @@ def _shortened(step: Reals) -> Reals:
 def null_follows(at: Any, model: Model, block: Block | None, certified: Certified) -> None:
     """Refuse null coefficients that are neither the start nor a step from certified sums; `at` is a `NullAsk`."""
     _check_scaling_and_trait(at, model, block, certified)
-    share = float(certified_description(model, certified).trait_means[at.trait])
-    known = [first_null(share, len(at.null)), *(step.beta for step in _steps(at.trait, certified))]
-    if not any(_same(at.null, beta) for beta in known):
+    known = [_first(at.trait, model, certified), *_steps(at.trait, certified)]
+    if not any(_same(at.null, step.beta) for step in known):
         raise not_the_total("coefficients of the null model")
+
+
+def _first(trait: int, model: Model, certified: Certified) -> NullStep:
+    """Where the fit starts, by certified totals."""
+    found = certified.sums(CROSS_PRODUCTS)
+    if not found:
+        raise uncertified(CROSS_PRODUCTS)
+    total = found[-1][1]
+    share = float(certified_description(model, certified).trait_means[trait])
+    return certified.once(
+        f"first null {trait}",
+        lambda: first_null(share, total.real("design"), total.real("design_trait")[:, trait]),
+    )
 
 
 def fit_follows(at: Any, model: Model, block: Block | None, certified: Certified) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedstats.analyses.genotype_counts import VariantTotals
+from fedstats.analyses.genotype_counts import CaseCounts, VariantTotals, all_of
 from fedstats.analyses.linear_design import LinearDesign
 from fedstats.analyses.logistic_fit import BLOCK, Candidates, NullFit, evaluate
-from fedstats.analyses.logistic_steps import RoundZero, RoundZeroAsk, round_zero
+from fedstats.analyses.logistic_steps import RoundZero, RoundZeroAsk, RoundZeroBySex, round_zero, round_zero_by_sex
 from fedstats.analyses.statuses import Codes, status
-from fedstats.arrays import Reals
+from fedstats.arrays import Indices, Reals
 from fedstats.federation import Federation
 from fedstats.kernels.linalg import correlation_matrix, examine
 from fedstats.kernels.newton import NewtonSteps, border, newton_steps
@@ -32,11 +32,18 @@ class ScoreTests:
         1 / V.
     status
         OK, or what is wrong with the predictors; step and variance are then of no use.
+    cases
+        Genotypes of cases, which come with the sums of the tests.
     """
 
     step: Reals
     variance: Reals
     status: Codes
+    cases: CaseCounts
+
+    def at(self, chosen: Indices) -> "ScoreTests":
+        """Some of them, by position."""
+        return ScoreTests(self.step[chosen], self.variance[chosen], self.status[chosen], self.cases.take(chosen))
 
 
 def score_tests(federation: Federation, fit: NullFit, design: LinearDesign, candidates: Candidates) -> ScoreTests:
@@ -53,7 +60,7 @@ def score_tests(federation: Federation, fit: NullFit, design: LinearDesign, cand
     """
     parts = []
     first = 0
-    for block, total in federation.each(round_zero, fit.model, _asks(fit, candidates)):
+    for block, total in _round_zero(federation, fit, candidates):
         totals = candidates.totals.take(np.arange(first, first + len(block)))
         parts.append(_tests(fit, design, totals, total))
         first += len(block)
@@ -61,7 +68,16 @@ def score_tests(federation: Federation, fit: NullFit, design: LinearDesign, cand
         step=np.concatenate([part.step for part in parts]),
         variance=np.concatenate([part.variance for part in parts]),
         status=np.concatenate([part.status for part in parts]),
+        cases=all_of([part.cases for part in parts]),
     )
+
+
+def _round_zero(federation: Federation, fit: NullFit, candidates: Candidates) -> Iterator[tuple[Block, RoundZero]]:
+    """Totals of round 0, block by block; on chromosome X men are counted apart."""
+    if fit.model.kind == "x":
+        yield from federation.each(round_zero_by_sex, fit.model, _asks(fit, candidates))
+    else:
+        yield from federation.each(round_zero, fit.model, _asks(fit, candidates))
 
 
 def complete_score_tests(federation: Federation, fit: NullFit, tests: ScoreTests, candidates: Candidates) -> ScoreTests:
@@ -85,7 +101,7 @@ def complete_score_tests(federation: Federation, fit: NullFit, tests: ScoreTests
     step, variance, codes = tests.step.copy(), tests.variance.copy(), tests.status.copy()
     step[chosen], variance[chosen] = found.step, found.variance
     codes[chosen[~found.solved]] = status("RANK_DEFICIENT")
-    return ScoreTests(step, variance, codes)
+    return ScoreTests(step, variance, codes, tests.cases)
 
 
 def _asks(fit: NullFit, candidates: Candidates) -> Iterator[tuple[Block, RoundZeroAsk]]:
@@ -99,7 +115,14 @@ def _tests(fit: NullFit, design: LinearDesign, totals: VariantTotals, total: Rou
     score = np.zeros((len(cross), cross.shape[1] + 1))
     score[:, -1] = total.real("genotype_score")
     found = newton_steps(score, border(fit.null.information, cross, total.real("genotype_information")))
-    return ScoreTests(found.step, found.variance, _statuses(design, totals, total, found))
+    return ScoreTests(found.step, found.variance, _statuses(design, totals, total, found), _cases(total))
+
+
+def _cases(total: RoundZero) -> CaseCounts:
+    if isinstance(total, RoundZeroBySex):
+        return CaseCounts(total.case_called, total.case_dosage, total.male_case_called, total.male_case_dosage)
+    nobody = np.zeros_like(total.case_called)
+    return CaseCounts(total.case_called, total.case_dosage, nobody, nobody)
 
 
 def _statuses(design: LinearDesign, totals: VariantTotals, total: RoundZero, found: NewtonSteps) -> Codes:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import numpy as np
 
-from fedstats.additive import Additive, FixedSum, Limits, Sum
-from fedstats.analyses.genotype_counts import refuse_rare
+from fedstats.additive import Additive, Count, FixedSum, Limits, Sum
+from fedstats.analyses.genotype_counts import calls_among, refuse_rare
 from fedstats.analyses.linear_sums import SCAN_RESTS_ON, ScanParameters, scan_follows
 from fedstats.analyses.logistic_null_step import NULL, fit_follows, null_follows
 from fedstats.analyses.moments import MOMENTS, Scaling
 from fedstats.analyses.prepared import Recent, bytes_of
-from fedstats.analyses.standardise import COLUMN_BITS, Columns, standardised
+from fedstats.analyses.standardise import COLUMN_BITS, CROSS_PRODUCTS, Columns, standardised
 from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.certified import Certified
 from fedstats.cohort import Cohort
@@ -96,7 +96,7 @@ def _isolating(what: str, limit: float) -> Refused:
     )
 
 
-@local_step(NULL, admissible=admit_null, rests_on=(MOMENTS, NULL), follows=null_follows)
+@local_step(NULL, admissible=admit_null, rests_on=(MOMENTS, CROSS_PRODUCTS, NULL), follows=null_follows)
 def null_sums(cohort: Cohort, at: NullAsk) -> NullSums:
     """Score z'(y - mu) and information z'Wz of the covariates, with mu = 1 / (1 + exp(-z null))."""
     design, outcome = design_and_outcome(cohort, standardised(cohort, at), at.trait)
@@ -131,7 +131,7 @@ class RoundZeroAsk(NullAsk, ScanParameters):
 
 @dataclass(frozen=True)
 class RoundZero(Additive):
-    """Sums of the score test, missing calls at the mean.
+    """Sums of the score test, missing calls at the mean, and genotypes of cases.
 
     Attributes
     ----------
@@ -141,12 +141,24 @@ class RoundZero(Additive):
         Sums of w g z and w g^2.
     genotype_covariate
         Sum of g z without weights, for collinearity.
+    case_called, case_dosage
+        Called genotypes of cases, and the sum of their dosages; those of controls are the rest.
     """
 
     genotype_score: Annotated[Fixed, FixedSum("variant", bound=_TWICE, fraction_bits=ROUND_ZERO_BITS)]
     cross_information: Annotated[Fixed, FixedSum("variant", "coefficient", bound=_HALF, fraction_bits=ROUND_ZERO_BITS)]
     genotype_information: Annotated[Fixed, FixedSum("variant", bound=_ONCE, fraction_bits=ROUND_ZERO_BITS)]
     genotype_covariate: Annotated[Fixed, FixedSum("variant", "covariate", bound=_TWICE, fraction_bits=ROUND_ZERO_BITS)]
+    case_called: Annotated[Counts, Count("variant")]
+    case_dosage: Annotated[Counts, Count("variant", bound=_TWICE)]
+
+
+@dataclass(frozen=True)
+class RoundZeroBySex(RoundZero):
+    """The same on chromosome X, with male cases apart."""
+
+    male_case_called: Annotated[Counts, Count("variant")]
+    male_case_dosage: Annotated[Counts, Count("variant", bound=_TWICE)]
 
 
 def admit_round_zero(at: RoundZeroAsk, floors: Floors) -> None:
@@ -168,8 +180,38 @@ def _follows(at: RoundZeroAsk, model: Model, block: Block | None, certified: Cer
     scan_follows(at, model, block, certified)
 
 
-@local_step("logistic_gwas/round_zero@1", admissible=admit_round_zero, rests_on=_RESTS_ON, follows=_follows)
+@local_step("logistic_gwas/round_zero@2", admissible=admit_round_zero, rests_on=_RESTS_ON, follows=_follows)
 def round_zero(cohort: Cohort, at: RoundZeroAsk) -> RoundZero:
+    """Sums of the score test of every variant of the block."""
+    (cases,) = calls_among(cohort, _cases(cohort, at))
+    return RoundZero(**_score_sums(cohort, at), case_called=cases.called, case_dosage=cases.dosage)
+
+
+@local_step(
+    "logistic_gwas/round_zero_by_sex@1",
+    admissible=admit_round_zero,
+    rests_on=_RESTS_ON,
+    follows=_follows,
+    kinds=("x",),
+)
+def round_zero_by_sex(cohort: Cohort, at: RoundZeroAsk) -> RoundZeroBySex:
+    """The same of a block on chromosome X."""
+    who = _cases(cohort, at)
+    cases, males = calls_among(cohort, who, who & cohort.male)
+    return RoundZeroBySex(
+        **_score_sums(cohort, at),
+        case_called=cases.called,
+        case_dosage=cases.dosage,
+        male_case_called=males.called,
+        male_case_dosage=males.dosage,
+    )
+
+
+def _cases(cohort: Cohort, at: NullAsk) -> Bools:
+    return np.asarray(cohort.people & (cohort.traits[:, at.trait] == 1))
+
+
+def _score_sums(cohort: Cohort, at: RoundZeroAsk) -> dict[str, Fixed]:
     """One pass of the linear kernel over residuals, weights and weighted covariates, each rounded once per person."""
     from fedstats.kernels import packed  # at the node only: it brings the compiler
     from fedstats.kernels.logistic import weighted_squares
@@ -182,12 +224,12 @@ def round_zero(cohort: Cohort, at: RoundZeroAsk) -> RoundZero:
     sums = found.imputed(mean)
     squares = weighted_squares(words.view(np.uint8), block.swap, weight)
     squares[found.lacking] += np.rint(mean[found.lacking] ** 2 * found.lacking_sums[:, 1]).astype(np.int64)
-    return RoundZero(
-        genotype_score=sums[:, 0].copy(),
-        cross_information=sums[:, 1 : k + 1].copy(),
-        genotype_information=squares,
-        genotype_covariate=sums[:, k + 1 :].copy(),
-    )
+    return {
+        "genotype_score": sums[:, 0].copy(),
+        "cross_information": sums[:, 1 : k + 1].copy(),
+        "genotype_information": squares,
+        "genotype_covariate": sums[:, k + 1 :].copy(),
+    }
 
 
 _ROUND_ZERO: "Recent[tuple[PackedColumns, Fixed]]" = Recent()

@@ -18,6 +18,9 @@ from fedstats.errors import RangeOverflow
 from fedstats.kernels.exact_sums import cross_products
 from fedstats.step import local_step
 
+#: The step whose totals are the products of columns.
+CROSS_PRODUCTS = "columns/cross_products@2"
+
 #: Fraction bits of standardised columns and of sums of their products with genotypes.
 COLUMN_BITS = 34
 #: Singular values of a site's own columns below this share of the largest count as zero.
@@ -131,7 +134,7 @@ class CrossProducts(Additive):
     between: Annotated[Reals, Sum("trait", bound=_people_bound)]
 
 
-@local_step("columns/cross_products@2", rests_on=(MOMENTS,), follows=scaling_follows)
+@local_step(CROSS_PRODUCTS, rests_on=(MOMENTS,), follows=scaling_follows)
 def column_cross_products(cohort: Cohort, at: Scaling) -> CrossProducts:
     """Products of the standardised columns; with site effects the intercept is nobody's column and all zero."""
     columns = standardised(cohort, at)

@@ -19,6 +19,7 @@ _STEPS = {
     "arms": "counting cases and controls",
     "null": "null model",
     "round_zero": "score test",
+    "round_zero_by_sex": "score test",
     "approach": "fitting",
     "round": "fitting",
 }

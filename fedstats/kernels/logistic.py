@@ -1,9 +1,8 @@
 """Score and information of logistic models, for a block of variants with coefficients of their own, from packed calls.
 
 For variant j and person i: eta = z_i' a_j + g_ij b_j, mu = 1 / (1 + exp(-eta)), w = mu (1 - mu).
-All work is matrix products on tiles of variants x people that stay in cache; one product W vech(zz') gives the
-covariates' information of every variant of a tile. Between the products stands one loop that the compiler turns into
-vector instructions: exp by argument reduction and a polynomial of degree 11, whose error is below 2e-16 relative.
+Strips of people stay in the first cache while the loops of `logistic_loops` pass over them for one variant after the
+other; one matrix product W vech(zz') gives the covariates' information of every variant of a tile of strips.
 """
 
 from dataclasses import dataclass
@@ -14,22 +13,26 @@ import numpy.typing as npt
 
 from fedstats.arrays import Bools, Fixed, Reals
 from fedstats.genotypes import PackedBlock, pack
+from fedstats.kernels.logistic_loops import (
+    COLUMNS_AT_ONCE,
+    add_products,
+    decode,
+    leave_out,
+    likelihood_of,
+    linear_predictor,
+    residuals_and_weights,
+)
 from fedstats.kernels.logistic_tiles import (
     DOSAGES,
     LANES,
-    MISSING,
+    STRIPS_OF_TILE,
     TILE_VARIANTS,
-    decode,
     lengthened,
     padded,
+    strips,
     tiled_calls,
-    tiling,
 )
 from fedstats.kernels.newton import pair_indices
-
-_LOG2E = 1.4426950408889634
-_LN2_HIGH = 6.93147180369123816490e-01
-_LN2_LOW = 1.90821492927058770002e-10
 
 
 @dataclass(frozen=True)
@@ -62,41 +65,41 @@ class LogisticSums:
 
 @dataclass(frozen=True)
 class LogisticPeople:
-    """The people of a node, laid out in tiles: what all blocks of a step have in common.
+    """The people of a node, laid out in strips: what all blocks of a step have in common.
 
     Attributes
     ----------
     keep, outcome
         One for who is in, and the trait as 0 and 1, shape (padded person,).
-    design, turned, products
-        Design columns, shape (padded person, padded coefficient); the same by tile and turned,
-        shape (tile, padded coefficient, person of tile); products of pairs of them, shape (padded person, padded pair).
+    columns
+        Columns of the design by strip, with room for the genotype behind them,
+        shape (strip, padded coefficient + 1, person of strip).
+    products
+        Products of pairs of columns, shape (padded person, padded pair).
     coefficients
-        Number of design columns, padding apart.
+        Number of design columns, genotype and padding apart.
     """
 
     keep: Reals
     outcome: Reals
-    design: Reals
-    turned: Reals
+    columns: Reals
     products: Reals
     coefficients: int
 
 
 def logistic_people(keep: Bools, design: Reals, outcome: Reals) -> LogisticPeople:
-    """People in tiles; rows of people who are not in must be zero in `design` and `outcome`."""
+    """People in strips; rows of people who are not in must be zero in `design` and `outcome`."""
     people, coefficients = design.shape
     rows, columns = pair_indices(coefficients)
-    tiles, length = tiling(people)
-    laid = np.zeros((tiles * length, padded(coefficients, LANES)))
+    number, length = strips(people)
+    laid = np.zeros((number * length, padded(coefficients + 1, COLUMNS_AT_ONCE)))
     laid[:people, :coefficients] = design
-    products = np.zeros((tiles * length, padded(len(rows), LANES)))
+    products = np.zeros((number * length, padded(len(rows), LANES)))
     products[:people, : len(rows)] = design[:, rows] * design[:, columns]
     return LogisticPeople(
-        keep=lengthened(keep.astype(np.float64), tiles * length),
-        outcome=lengthened(outcome, tiles * length),
-        design=laid,
-        turned=np.ascontiguousarray(laid.reshape(tiles, length, -1).transpose(0, 2, 1)),
+        keep=lengthened(keep.astype(np.float64), number * length),
+        outcome=lengthened(outcome, number * length),
+        columns=np.ascontiguousarray(laid.reshape(number, length, -1).transpose(0, 2, 1)),
         products=products,
         coefficients=coefficients,
     )
@@ -130,26 +133,25 @@ def logistic_sums(
     likelihood
         Also sum the log-likelihood, at the price of a logarithm per call.
     """
-    variants, width = len(block), people.design.shape[1]
+    variants, k, width = len(block), people.coefficients, people.columns.shape[1]
     rows = padded(variants, TILE_VARIANTS)
     effects = np.zeros((rows, width))
-    effects[:variants, : people.coefficients] = covariate_effects
-    score, cross = np.zeros((rows, width + 1)), np.zeros((rows, width + 1))
+    effects[:variants, :k] = covariate_effects
+    effects[:variants, k] = genotype_effect
+    score, cross = np.zeros((rows, width)), np.zeros((rows, width))
     by_pair, log_likelihood = np.zeros((rows, people.products.shape[1])), np.zeros(rows)
     _sums(
         tiled_calls(block, rows, len(people.keep)),
         DOSAGES,
-        MISSING,
         lengthened(block.swap.astype(np.int64), rows),
         people.keep,
         people.outcome,
-        people.design,
-        people.turned,
+        people.columns,
+        k,
         people.products,
         effects,
-        lengthened(genotype_effect, rows),
         lengthened(imputed, rows),
-        lengthened(dropped.astype(np.float64), rows),
+        lengthened(dropped, rows),
         information,
         likelihood,
         score,
@@ -157,88 +159,48 @@ def logistic_sums(
         cross,
         log_likelihood,
     )
-    k, pairs = people.coefficients, people.coefficients * (people.coefficients + 1) // 2
     return LogisticSums(
         score=score[:variants, :k],
-        genotype_score=score[:variants, width],
-        information=by_pair[:variants, :pairs],
+        genotype_score=score[:variants, k],
+        information=by_pair[:variants, : k * (k + 1) // 2],
         cross_information=cross[:variants, :k],
-        genotype_information=cross[:variants, width],
+        genotype_information=cross[:variants, k],
         log_likelihood=log_likelihood[:variants],
     )
 
 
-@nb.njit(inline="always")
-def _exp_of_remainder(r):  # type: ignore[no-untyped-def]  # numba infers; annotations would change nothing
-    """Taylor polynomial of exp for |r| <= log(2) / 2."""
-    tail = 1 / 5040.0 + r * (1 / 40320.0 + r * (1 / 362880.0 + r * (1 / 3628800.0 + r * (1 / 39916800.0))))
-    return 1.0 + r * (1.0 + r * (0.5 + r * (1 / 6.0 + r * (1 / 24.0 + r * (1 / 120.0 + r * (1 / 720.0 + r * tail))))))
-
-
-@nb.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
-def _weigh(eta, g, mask, y, effect, bits, power, residual, weight, weighted_g):  # type: ignore[no-untyped-def]  # numba
-    """Residuals and weights of one variant in one tile; `power` is `bits` seen as reals. Returns g'r and g'Wg."""
-    people = eta.shape[0]
-    for i in range(people):
-        x = min(max(-(eta[i] + effect * g[i]), -700.0), 700.0)
-        whole = np.floor(x * _LOG2E + 0.5)
-        eta[i] = (x - whole * _LN2_HIGH) - whole * _LN2_LOW
-        bits[i] = (np.int64(whole) + 1023) << 52
-    for i in range(people):
-        mu = 1.0 / (1.0 + _exp_of_remainder(eta[i]) * power[i])
-        w = mu * (1.0 - mu) * mask[i]
-        residual[i] = (y[i] - mu) * mask[i]
-        weight[i] = w
-        weighted_g[i] = w * g[i]
-    score, information = 0.0, 0.0
-    for i in range(people):
-        score += g[i] * residual[i]
-        information += g[i] * weighted_g[i]
-    return score, information
-
-
-@nb.njit(nogil=True, cache=True)
-def _likelihood(eta, g, mask, y, effect):  # type: ignore[no-untyped-def]  # numba infers
-    """Log-likelihood of one variant in one tile, stable for either sign of eta."""
-    total = 0.0
-    for i in range(eta.shape[0]):
-        x = eta[i] + effect * g[i]
-        total += mask[i] * (y[i] * x - max(x, 0.0) - np.log1p(np.exp(-abs(x))))
-    return total
-
-
 @nb.njit(nogil=True, cache=True)
 def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its arrays one by one
-    packed, dosages, missing, swap, keep, outcome, design, turned, products,
-    effects, effect, imputed, dropped, with_information, with_likelihood, score, information, cross, log_likelihood,
+    packed, dosages, swap, keep, outcome, columns_of_strip, genotype, products,
+    effects, imputed, dropped, with_information, with_likelihood, score, information, cross, log_likelihood,
 ):  # fmt: skip
-    """Adds the sums of all tiles; the last column of `score` and `cross` is the genotype's."""
-    width, people = design.shape[1], turned.shape[2]
-    eta, weight = np.empty((TILE_VARIANTS, people)), np.empty((TILE_VARIANTS, people))
-    # Residuals, and below them weighted dosages: one product serves both.
-    both, by_column = np.empty((2 * TILE_VARIANTS, people)), np.empty((2 * TILE_VARIANTS, width))
-    g, mask, bits = np.empty(people), np.empty(people), np.empty(people, np.int64)
-    power, by_pair = bits.view(np.float64), np.empty((TILE_VARIANTS, products.shape[1]))
+    """Adds the sums of all strips; column number `genotype` is the genotype's."""
+    strips, width, people = columns_of_strip.shape
+    columns, tile_people = np.empty((width, people)), STRIPS_OF_TILE * people
+    eta, mask, bits = np.empty(people), np.empty(people), np.empty(people, np.int64)
+    residual, weighted_g, power = np.empty(people), np.empty(people), bits.view(np.float64)
+    weight, by_pair = np.empty((TILE_VARIANTS, tile_people)), np.empty((TILE_VARIANTS, products.shape[1]))
+    g = columns[genotype]
     for first in range(0, packed.shape[0], TILE_VARIANTS):
         last = first + TILE_VARIANTS
-        for tile in range(turned.shape[0]):
-            here, until = tile * people, (tile + 1) * people
-            np.dot(effects[first:last], turned[tile], eta)
-            for j in range(TILE_VARIANTS):
-                v = first + j
-                calls = packed[v, here // 4 : until // 4]
-                decode(calls, dosages[swap[v]], missing, imputed[v], dropped[v], keep[here:until], g, mask)
-                y = outcome[here:until]
+        for strip in range(strips):
+            here, until = strip * people, (strip + 1) * people
+            place = here % tile_people
+            columns[:] = columns_of_strip[strip]
+            y = outcome[here:until]
+            for v in range(first, last):
+                calls, w = packed[v, here // 4 : until // 4], weight[v - first, place : place + people]
+                weights = keep[here:until]
+                if decode(calls, dosages[swap[v]], imputed[v], g) and dropped[v]:
+                    leave_out(calls, weights, mask)
+                    weights = mask
+                linear_predictor(effects[v], columns, eta)
                 if with_likelihood:
-                    log_likelihood[v] += _likelihood(eta[j], g, mask, y, effect[v])
-                a, b = _weigh(eta[j], g, mask, y, effect[v], bits, power, both[j], weight[j], both[TILE_VARIANTS + j])
-                score[v, width] += a
-                cross[v, width] += b
-            np.dot(both, design[here:until], by_column)
-            score[first:last, :width] += by_column[:TILE_VARIANTS]
-            cross[first:last, :width] += by_column[TILE_VARIANTS:]
-            if with_information:
-                np.dot(weight, products[here:until], by_pair)
+                    log_likelihood[v] += likelihood_of(eta, weights, y)
+                residuals_and_weights(eta, g, weights, y, bits, power, residual, w, weighted_g)
+                add_products(columns, residual, weighted_g, score[v], cross[v])
+            if with_information and place + people == tile_people:
+                np.dot(weight, products[until - tile_people : until], by_pair)
                 information[first:last] += by_pair
 
 

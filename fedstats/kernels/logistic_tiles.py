@@ -1,31 +1,30 @@
-"""Tiles of variants x people for the kernels of logistic fits: small enough that all of a tile stays in cache.
-
-Calls become dosages and weights here, one variant of a tile at a time.
-"""
+"""Strips of people and tiles of strips for the kernels of logistic fits: what is worked on stays in cache."""
 
 from typing import TypeVar
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Reals
 from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock
 
-#: Variants of a tile, and most people of one.
+#: Most people of a strip: a dozen columns of it, and what is computed from them, lie in the first cache of a core.
+MOST_PEOPLE = 168
+#: Matrix products are of so many variants, and of the people of so many strips.
 TILE_VARIANTS = 64
-MOST_PEOPLE = 512
+STRIPS_OF_TILE = 3
 
-#: Loops and matrix products like lengths that fill whole vectors, and tiles begin with whole bytes of calls.
+#: Loops and matrix products like lengths that fill whole vectors, and strips begin with whole bytes of calls.
 LANES = 8
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
-def tiling(people: int) -> tuple[int, int]:
-    """How many tiles so many people take, and people of each, few of them empty places."""
-    tiles = max(1, -(-people // MOST_PEOPLE))
-    return tiles, max(LANES, padded(-(-people // tiles), LANES))
+def strips(people: int) -> tuple[int, int]:
+    """How many strips so many people take, in whole tiles, and people of each, few of them empty places."""
+    tiles = max(1, -(-people // (STRIPS_OF_TILE * MOST_PEOPLE)))
+    number = STRIPS_OF_TILE * tiles
+    return number, max(LANES, padded(-(-people // number), LANES))
 
 
 def padded(length: int, multiple: int) -> int:
@@ -48,36 +47,12 @@ def tiled_calls(block: PackedBlock, rows: int, people: int) -> npt.NDArray[np.ui
     return filled
 
 
-def _tables() -> tuple[Reals, Reals]:
-    """Dosage by file order and byte, shape (2, 256, 4), missing as zero; and who is missing, shape (256, 4)."""
+def _dosages() -> Reals:
+    """Dosage by file order and byte, shape (2, 256, 4), missing as zero."""
     codes = np.array([[(byte >> shift) & 3 for shift in (0, 2, 4, 6)] for byte in range(256)])
     dosage = DOSAGE_OF_CODE[codes].astype(np.float64)
     missing = dosage < 0
-    straight, swapped = np.where(missing, 0.0, dosage), np.where(missing, 0.0, 2.0 - dosage)
-    return np.stack([straight, swapped]), missing.astype(np.float64)
+    return np.stack([np.where(missing, 0.0, dosage), np.where(missing, 0.0, 2.0 - dosage)])
 
 
-DOSAGES, MISSING = _tables()
-
-
-@nb.njit(nogil=True, cache=True)
-def decode(packed, dosages, missing, imputed, dropped, keep, g, mask):  # type: ignore[no-untyped-def]  # numba infers
-    """Dosages and weights of one variant's calls of one tile; whether anybody is missing decides the slow half."""
-    some = 0
-    for k in range(packed.shape[0]):
-        byte = packed[k]
-        d0, d1, d2, d3 = dosages[byte, 0], dosages[byte, 1], dosages[byte, 2], dosages[byte, 3]
-        g[4 * k] = d0
-        g[4 * k + 1] = d1
-        g[4 * k + 2] = d2
-        g[4 * k + 3] = d3
-        some |= byte & ~(byte >> 1) & 0x55
-    for i in range(g.shape[0]):
-        mask[i] = keep[i]
-    if some:
-        for k in range(packed.shape[0]):
-            byte = packed[k]
-            if byte & ~(byte >> 1) & 0x55:
-                for s in range(4):
-                    g[4 * k + s] += missing[byte, s] * imputed
-                    mask[4 * k + s] *= 1.0 - missing[byte, s] * dropped
+DOSAGES = _dosages()

@@ -22,6 +22,7 @@ _intrinsic: Any = extending.intrinsic
 LANES = 8
 _WORD = ir.IntType(64)
 _VECTOR = ir.VectorType(_WORD, LANES)
+_FOUR = ir.VectorType(ir.DoubleType(), 4)
 
 
 def _load(builder: Any, address: Any) -> Any:
@@ -49,6 +50,18 @@ def add_row(typing_context: Any, target: Any, source: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         total = builder.add(_load(builder, arguments[0]), _load(builder, arguments[1]))
         builder.store(total, builder.inttoptr(arguments[0], _VECTOR.as_pointer()), align=64)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
+
+
+@_intrinsic
+def copy_four_reals(typing_context: Any, target: Any, source: Any) -> Any:
+    """Copy four float64 from one address to another, whatever their alignment."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        four = builder.load(builder.inttoptr(arguments[1], _FOUR.as_pointer()), align=8, typ=_FOUR)
+        builder.store(four, builder.inttoptr(arguments[0], _FOUR.as_pointer()), align=8)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate

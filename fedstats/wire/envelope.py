@@ -1,8 +1,9 @@
 """Envelopes: signed documents as protobuf messages, long byte runs as pieces, errors as documents."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from isal import isal_zlib
 
 from fedstats.documents import decode, document, encode
 from fedstats.errors import BY_NAME, Failed, FedstatsError, ProtocolRefused
@@ -38,14 +39,14 @@ def pieces(data: Iterable[bytes | Signed], first: int = 0) -> Iterator[node_pb2.
             continue
         for at in range(0, len(run), PIECE_BYTES):
             part = run[at : at + PIECE_BYTES]
-            yield node_pb2.Piece(data=part, offset=offset, crc32=zlib.crc32(part))
+            yield node_pb2.Piece(data=part, offset=offset, crc32=isal_zlib.crc32(part))
             offset += len(part)
 
 
 def checked(piece: node_pb2.Piece, offset: int) -> bytes:
     """The bytes of a piece that must lie at `offset`; there is no empty piece."""
     data = piece.data
-    if not data or piece.offset != offset or zlib.crc32(data) != piece.crc32:
+    if not data or piece.offset != offset or isal_zlib.crc32(data) != piece.crc32:
         raise ProtocolRefused("a piece arrived out of place or damaged", code="DAMAGED_PIECE")
     return data
 

@@ -115,6 +115,7 @@ def test_approaching_changes_the_way_and_not_the_maximum(columns, calls, missing
     columns["case"] = (np.random.default_rng(4).random(PEOPLE) < risk) * 1.0
     asked = study("case", missing=missing)
 
+    monkeypatch.setattr(logistic_fit, "WORTH_A_PASS", 1)
     near = Told(federation(columns, calls).sites)
     approached = tables_of(near, asked, chunk())["case"]
     monkeypatch.setattr(logistic_fit, "APPROACHES", 0)
@@ -134,6 +135,7 @@ def test_what_an_approach_leads_astray_is_fitted_from_the_start(columns, calls, 
         fits.beta[::2] += 0.1
         fits.status[::2] = status("LOGISTIC_CONVERGE_FAIL")
         fits.active = fits.active[1::2]
+        return True
 
     monkeypatch.setattr(logistic_fit, "APPROACHES", 0)
     straight = run(columns, calls, "case")["case"]
@@ -159,6 +161,7 @@ def test_outliers_of_a_covariate_lose_no_variant(monkeypatch):
     risk = 2.5 * dosages[:3].sum(axis=0) + 0.3 * heavy + rng.logistic(size=PEOPLE)
     held["case"] = (risk > np.quantile(risk, 0.97)) * 1.0
 
+    monkeypatch.setattr(logistic_fit, "WORTH_A_PASS", 1)
     found = run(held, dosages, "case")["case"]
     with monkeypatch.context() as alone:
         alone.setattr(logistic_fit, "_again", lambda *_: None)
@@ -172,13 +175,16 @@ def test_outliers_of_a_covariate_lose_no_variant(monkeypatch):
     assert (np.abs(found["BETA"] - straight["BETA"]) / straight["SE"])[kept].max() < 1e-9
 
 
-def test_other_chromosomes_are_not_approached(columns, calls):
+def test_few_variants_are_not_approached(columns, calls, monkeypatch):
     told = Told(federation(columns, calls).sites)
-
-    tables_of(told, study("case", kind="mt"), chunk("mt"))
-
+    tables_of(told, study("case"), chunk())
     assert told.asked["logistic_gwas/round@1"] > 0
     assert "logistic_gwas/approach@1" not in told.asked
+
+    monkeypatch.setattr(logistic_fit, "WORTH_A_PASS", told.asked["logistic_gwas/round_zero@2"] * PEOPLE)
+    as_many = Told(federation(columns, calls).sites)
+    tables_of(as_many, study("case"), chunk())
+    assert as_many.asked["logistic_gwas/approach@1"] > 0
 
 
 def test_estimates_do_not_depend_on_how_variants_are_asked_for(columns, calls, monkeypatch):

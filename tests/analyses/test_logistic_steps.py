@@ -58,6 +58,21 @@ def test_round_zero_is_that_of_dense_arrays_with_calls_imputed(cohort):
         np.testing.assert_allclose(found.real("cross_information")[j], expected.information[-1, :-1], atol=1e-8)
         np.testing.assert_allclose(found.real("genotype_information")[j], expected.information[-1, -1], atol=1e-8)
         np.testing.assert_allclose(found.real("genotype_covariate")[j], g @ design[:, 1:], atol=1e-7)
+        called_cases = dosage[(dosage >= 0) & (outcome == 1)]
+        assert (found.case_called[j], found.case_dosage[j]) == (len(called_cases), called_cases.sum())
+
+
+def test_round_zero_by_sex_is_the_same_with_male_cases_apart(cohort):
+    at, male = examples.round_zero_ask(), cohort.male[cohort.people]
+    _, outcome, dosages = dense(cohort)
+
+    found, plain = steps.round_zero_by_sex(cohort, at), steps.round_zero(cohort, at)
+
+    for name in steps.RoundZero.schema():
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name), err_msg=name)
+    for j, dosage in enumerate(dosages):
+        of_males = dosage[(dosage >= 0) & (outcome == 1) & male]
+        assert (found.male_case_called[j], found.male_case_dosage[j]) == (len(of_males), of_males.sum())
 
 
 def test_a_full_round_is_that_of_dense_arrays_imputed_or_dropped(cohort, ask):

@@ -1,22 +1,30 @@
-"""Tiles hold everybody once, with as few empty places as whole vectors allow."""
+"""Strips hold everybody once, in whole tiles, with as few empty places as whole vectors allow."""
 
 import numpy as np
 import pytest
 
 from fedstats.genotypes import pack
 from fedstats.kernels.logistic import logistic_people
-from fedstats.kernels.logistic_tiles import LANES, MOST_PEOPLE, TILE_VARIANTS, tiled_calls, tiling
+from fedstats.kernels.logistic_tiles import (
+    LANES,
+    MOST_PEOPLE,
+    STRIPS_OF_TILE,
+    TILE_VARIANTS,
+    strips,
+    tiled_calls,
+)
 
-PEOPLE = [0, 1, 8, 511, 512, 513, 3333, 10_000]
+PEOPLE = [0, 1, 8, 503, 504, 505, 3333, 10_000]
 
 
 @pytest.mark.parametrize("people", PEOPLE)
-def test_tiles_have_few_empty_places(people):
-    tiles, length = tiling(people)
+def test_strips_have_few_empty_places(people):
+    number, length = strips(people)
 
+    assert number % STRIPS_OF_TILE == 0
     assert 0 < length <= MOST_PEOPLE
     assert length % LANES == 0
-    assert 0 <= tiles * length - people < LANES * (tiles + 1)
+    assert 0 <= number * length - people < LANES * (number + 1)
 
 
 @pytest.mark.parametrize("people", PEOPLE)
@@ -28,17 +36,19 @@ def test_everybody_has_a_place(people):
 
     assert laid.keep.sum() == people
     np.testing.assert_array_equal(laid.outcome[:people], outcome)
-    np.testing.assert_array_equal(laid.design[:people, :3], design)
-    np.testing.assert_array_equal(laid.turned.transpose(0, 2, 1).reshape(laid.design.shape), laid.design)
+    columns = laid.columns.transpose(1, 0, 2).reshape(laid.columns.shape[1], -1)
+    np.testing.assert_array_equal(columns[:3, :people].T, design)
+    assert not columns[3:].any()
+    assert not columns[:, people:].any()
 
 
 @pytest.mark.parametrize("people", [1, 9, 700])
-def test_calls_fill_whole_tiles(people):
+def test_calls_fill_whole_strips(people):
     calls = np.random.default_rng(1).integers(-1, 3, (5, people)).astype(np.int8)
-    block, (tiles, length) = pack(calls), tiling(people)
+    block, (number, length) = pack(calls), strips(people)
 
-    filled = tiled_calls(block, TILE_VARIANTS, tiles * length)
+    filled = tiled_calls(block, TILE_VARIANTS, number * length)
 
-    assert filled.shape == (TILE_VARIANTS, tiles * length // 4)
+    assert filled.shape == (TILE_VARIANTS, number * length // 4)
     np.testing.assert_array_equal(filled[:5, : block.bytes().shape[1]], block.bytes()[:, : filled.shape[1]])
     assert not filled[5:].any()

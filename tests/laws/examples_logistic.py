@@ -80,7 +80,8 @@ def round_ask(rng: np.random.Generator) -> RoundAsk:
 #: Parameters by the name of the step, made from a generator.
 PARAMETERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "logistic_gwas/null@1": lambda rng: null_ask(),
-    "logistic_gwas/round_zero@1": lambda rng: round_zero_ask(),
+    "logistic_gwas/round_zero@2": lambda rng: round_zero_ask(),
+    "logistic_gwas/round_zero_by_sex@1": lambda rng: round_zero_ask(),
     "logistic_gwas/approach@1": round_ask,
     "logistic_gwas/round@1": round_ask,
     "logistic_gwas/round_with_likelihood@1": round_ask,

@@ -18,7 +18,7 @@ from fedstats.analyses.linear_sums import ScanParameters, scan
 from fedstats.analyses.linear_totals import _scan_parameters
 from fedstats.analyses.logistic_gwas import logistic_gwas
 from fedstats.analyses.logistic_null import fit_null
-from fedstats.analyses.logistic_steps import NullAsk, RoundZeroAsk, null_sums, round_zero
+from fedstats.analyses.logistic_steps import NullAsk, RoundZeroAsk, null_sums, round_zero, round_zero_by_sex
 from fedstats.analyses.moments import Scaling, column_moments, describe, scaling
 from fedstats.analyses.standardise import column_cross_products
 from fedstats.errors import DisclosureRefused, Failed, ProtocolRefused
@@ -283,20 +283,35 @@ def sums_over_missing(steered: Steered, at: ScanParameters, variants: np.ndarray
 
 def test_cases_of_autosomes_counted_by_sex_are_refused(driver: Driver) -> None:
     """Few cases may be men; what is counted of them is for chromosome X, where there is a floor for that."""
-    steered = logistic(driver)
-    describe(steered, LOGISTIC)
-    totals = count_variants(steered, LOGISTIC, [Block(VARIANTS)]).take(np.arange(1, len(VARIANTS)))
+    model = replace(LOGISTIC, id="q0")
+    steered = begun(driver, study_of(driver, model))
+    describe(steered, model)
+    totals = count_variants(steered, model, [Block(VARIANTS)]).take(np.arange(1, len(VARIANTS)))
     block = Block(totals.variants)
     asked = ArmParameters(False, np.array([0]), totals.whole_minor_count, totals.carrier_nodes)
 
     refused(
         steered,
-        lambda: list(steered.each(count_arms, LOGISTIC, [(block, replace(asked, by_sex=True))])),
+        lambda: list(steered.each(count_arms, model, [(block, replace(asked, by_sex=True))])),
         "NOT_THE_TOTAL",
     )
-    ((_, found),) = steered.each(count_arms, LOGISTIC, [(block, asked)])
+    ((_, found),) = steered.each(count_arms, model, [(block, asked)])
     assert not found.male_called.any()
     assert found.called.any()
+
+
+def test_cases_of_autosomes_do_not_come_by_sex_with_score_tests_either(driver: Driver) -> None:
+    steered = logistic(driver)
+    design = linear_design(steered, steered.plan.study, LOGISTIC)
+    totals = count_variants(steered, LOGISTIC, [Block(VARIANTS)]).of(VARIANTS[1:])
+    counts = {name: getattr(totals, name) for name in ("called", "dosage", "carrier_nodes")}
+    null = fit_null(steered, design, 0)
+    at = RoundZeroAsk(**vars(design.scaling), **counts, minor_count=totals.whole_minor_count, trait=0, null=null.beta)
+
+    block = Block(VARIANTS[1:])
+    refused(steered, lambda: list(steered.each(round_zero_by_sex, LOGISTIC, [(block, at)])), "STEP_NOT_ALLOWED")
+    ((_, found),) = steered.each(round_zero, LOGISTIC, [(block, at)])
+    assert found.case_called.any()
 
 
 def test_a_scale_that_rounds_everybody_but_one_to_zero_shows_a_genotype_and_is_refused(driver: Driver) -> None:
@@ -369,6 +384,9 @@ def test_a_variant_that_was_not_counted_is_not_scanned(driver: Driver) -> None:
 def test_a_steep_null_model_puts_all_weight_on_few_people_and_is_refused(driver: Driver) -> None:
     steered = logistic(driver)
     scale = scaling(LOGISTIC, describe(steered, LOGISTIC))
+    begins = NullAsk(**vars(scale), trait=0, null=np.zeros(2))
+    refused(steered, lambda: steered.sum(null_sums, LOGISTIC, begins), "UNCERTIFIED")
+    steered.sum(column_cross_products, LOGISTIC, scale)
     steep = NullAsk(**vars(scale), trait=0, null=np.array([-12.0, 5.0]))
 
     even, few = (weights_of(steered, replace(steep, null=null)) for null in (np.zeros(2), steep.null))
@@ -391,18 +409,18 @@ def weights_of(steered: Steered, at: NullAsk) -> np.ndarray:
 def test_a_null_model_that_was_not_fitted_admits_no_variant(driver: Driver) -> None:
     """Neither the start nor a step on the way: only the maximum of the likelihood."""
     steered = logistic(driver)
-    described = describe(steered, LOGISTIC)
-    scale = scaling(LOGISTIC, described)
+    design = linear_design(steered, steered.plan.study, LOGISTIC)
+    share = design.description.trait_means[0]
     totals = count_variants(steered, LOGISTIC, [Block(VARIANTS)]).of(VARIANTS[1:])
     counts = {name: getattr(totals, name) for name in ("called", "dosage", "carrier_nodes")}
-    start = np.array([np.log(described.trait_means[0] / (1 - described.trait_means[0])), 0.0])
-    at = RoundZeroAsk(**vars(scale), **counts, minor_count=totals.whole_minor_count, trait=0, null=start)
+    start = np.array([np.log(share / (1 - share)), 0.0])
+    at = RoundZeroAsk(**vars(design.scaling), **counts, minor_count=totals.whole_minor_count, trait=0, null=start)
 
     def ask(null: np.ndarray) -> None:
         list(steered.each(round_zero, LOGISTIC, [(Block(VARIANTS[1:]), replace(at, null=null))]))
 
     refused(steered, lambda: ask(start), "UNCERTIFIED")
-    null = fit_null(steered, LOGISTIC, scale, 0, float(described.trait_means[0]))
+    null = fit_null(steered, design, 0)
     refused(steered, lambda: ask(start), "NOT_THE_TOTAL")
     refused(steered, lambda: ask(null.beta + 1e-3), "NOT_THE_TOTAL")
     ask(null.beta)
