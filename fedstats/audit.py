@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fedstats.errors import UsageError
-from fedstats.ledger import Entry, counted, whole_chain
+from fedstats.ledger import Chain, Entry, counted
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Shown:
     as_json: bool = False
 
 
-def show(entries: Sequence[Entry], how: Shown, plans: Collection[str] = ()) -> None:
+def show(chain: Chain, how: Shown, plans: Collection[str] = ()) -> None:
     """Print entries of a ledger.
 
     Parameters
     ----------
-    entries
-        All of them, whose chain was verified.
+    chain
+        The ledger, which was verified.
     how
         Which are shown, and how.
     plans
@@ -47,41 +47,63 @@ def show(entries: Sequence[Entry], how: Shown, plans: Collection[str] = ()) -> N
     UsageError
         Code NO_ENTRIES: none is of this run or kind.
     """
-    chosen = _of_kind(_of_run(entries, how.run, plans), how.kind)
+    chosen = _Chosen(chain, _names_of_run(chain, how.run, plans) if how.run else None, how)
     if how.as_json:
-        _print(_as_json(entry) for entry in chosen)
+        _print(map(_as_json, chosen))
         return
     if how.entries:
-        _print(_in_words(entry) for entry in chosen)
+        _print(map(_in_words, chosen))
     else:
         _print_counted(chosen)
-    _print([whole_chain(entries)])
+    _print([str(chain)])
 
 
-def _of_run(entries: Sequence[Entry], run: str, plans: Collection[str]) -> Sequence[Entry]:
-    """Entries about a run, by its own name or those of its passes and plans."""
-    if not run:
-        return entries
-    bodies = [json.loads(entry.body) for entry in entries]
-    of_runs = [body for body in bodies if str(body.get("run", "")).startswith(run)]
-    names = {*plans, *(body["run"] for body in of_runs), *(body["pass"] for body in of_runs if "pass" in body)}
-    found = [entry for entry, body in zip(entries, bodies, strict=True) if names & _names_in(body)]
-    if not found:
-        raise UsageError(f"no entry is about a run that begins like {run!r}", code="NO_ENTRIES")
-    return found
+@dataclass(frozen=True)
+class _Chosen:
+    """Entries of a run, if names of one are given, and of a kind; they are read as they are printed.
+
+    The first entry of a ledger of years is printed before the last is read.
+    """
+
+    chain: Chain
+    names: set[str] | None
+    how: Shown
+
+    def __iter__(self) -> Iterator[Entry]:
+        of_run = (entry for entry in self.chain if self._is_of_run(entry))
+        run_kinds: set[str] = set()
+        found = False
+        for entry in of_run:
+            run_kinds.add(entry.kind)
+            if self.how.kind in ("", entry.kind):
+                found = True
+                yield entry
+        if not found:
+            self._refuse(run_kinds)
+
+    def _is_of_run(self, entry: Entry) -> bool:
+        return self.names is None or bool(self.names & _names_in(json.loads(entry.body)))
+
+    def _refuse(self, kinds: set[str]) -> None:
+        """Say what there is in place of what was asked for; an empty ledger is none to complain of."""
+        if self.names is not None and not kinds:
+            raise UsageError(f"no entry is about a run that begins like {self.how.run!r}", code="NO_ENTRIES")
+        if self.how.kind:
+            there = ", ".join(sorted(kinds)) or "none at all"
+            raise UsageError(f"no entry is of the kind {self.how.kind!r}; there are {there}", code="NO_ENTRIES")
+
+
+def _names_of_run(chain: Chain, run: str, plans: Collection[str]) -> set[str]:
+    """Names under which entries are about a run: its own, and those of its passes and plans."""
+    bodies = (json.loads(entry.body) for entry in chain)
+    of_runs = (body for body in bodies if str(body.get("run", "")).startswith(run))
+    names = {body[name] for body in of_runs for name in ("run", "pass") if name in body}
+    return names | set(plans)
 
 
 def _names_in(body: Mapping[str, Any]) -> set[str]:
     """What an entry names; the key of an answer has its kind of ask and a name."""
     return {part for value in body.values() for part in str(value).split("|")}
-
-
-def _of_kind(entries: Sequence[Entry], kind: str) -> Sequence[Entry]:
-    found = [entry for entry in entries if kind in ("", entry.kind)]
-    if kind and not found:
-        kinds = ", ".join(sorted({entry.kind for entry in entries}))
-        raise UsageError(f"no entry is of the kind {kind!r}; there are {kinds or 'none at all'}", code="NO_ENTRIES")
-    return found
 
 
 def _as_json(entry: Entry) -> str:
@@ -94,11 +116,11 @@ def _in_words(entry: Entry) -> str:
     return " ".join((f"{entry.seq:>6}  {entry.at[:19]}  {entry.kind:<13}", *words)).rstrip()
 
 
-def _print(lines: Iterator[str] | Sequence[str]) -> None:
+def _print(lines: Iterable[str]) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def _print_counted(entries: Sequence[Entry]) -> None:
+def _print_counted(entries: Iterable[Entry]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -11,7 +11,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -179,46 +180,93 @@ def entry_hash(previous: str, seq: int, at: str, kind: str, body: str) -> str:
     return hashlib.sha256(bytes.fromhex(previous) + entry.encode("ascii")).hexdigest()
 
 
-def verify(path: Path) -> list[Entry]:
-    """Entries of a ledger whose chain is whole; the file is only read.
+@dataclass(frozen=True)
+class Chain:
+    """A ledger whose chain is whole, as it stood at one moment; each iteration reads its entries from the file."""
+
+    connection: sqlite3.Connection
+    length: int
+    head: str
+
+    def __iter__(self) -> Iterator[Entry]:
+        return _entries(self.connection)
+
+    def __str__(self) -> str:
+        return f"the chain of {self.length} entries is whole; head {self.head}"
+
+
+@contextmanager
+def verified(path: Path) -> Iterator[Chain]:
+    """A ledger whose chain is whole; the file is only read, and no more of it held than an entry.
 
     Raises
     ------
     Failed
         Code LEDGER_BROKEN, naming the first entry that does not fit.
     """
-    entries, answers = _read(path)
-    previous = GENESIS
-    for place, entry in enumerate(entries, 1):
-        if entry.seq != place:
-            raise _broken(path, place, f"entry {place} is missing")
-        if entry.hash != entry_hash(previous, entry.seq, entry.at, entry.kind, entry.body):
-            raise _broken(path, place, f"entry {place} was changed")
-        previous = entry.hash
-    _check_answers(path, entries, answers)
-    return entries
+    with _reading(path) as connection:
+        length, head = 0, GENESIS
+        answers = _StoredAnswers(connection, path)
+        for entry in _entries(connection):
+            length += 1
+            if entry.seq != length:
+                raise _broken(path, length, f"entry {length} is missing")
+            if entry.hash != entry_hash(head, entry.seq, entry.at, entry.kind, entry.body):
+                raise _broken(path, length, f"entry {length} was changed")
+            head = entry.hash
+            if entry.kind == "answered":
+                answers.compare(json.loads(entry.body))
+        answers.refuse_others()
+        yield Chain(connection, length, head)
 
 
-def counted(entries: Sequence[Entry]) -> list[tuple[str, str, str, str]]:
+def verify(path: Path) -> list[Entry]:
+    """All entries of a ledger whose chain is whole; raises as `verified` does."""
+    with verified(path) as chain:
+        return list(chain)
+
+
+def counted(entries: Iterable[Entry]) -> list[tuple[str, str, str, str]]:
     """Of every kind of entry: how many there are, and when the first and the last were written."""
-    times: dict[str, list[str]] = {}
+    numbers: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    last: dict[str, str] = {}
     for entry in entries:
-        times.setdefault(entry.kind, []).append(entry.at[:19])
-    return [(kind, str(len(found)), found[0], found[-1]) for kind, found in sorted(times.items())]
+        numbers[entry.kind] += 1
+        first.setdefault(entry.kind, entry.at[:19])
+        last[entry.kind] = entry.at[:19]
+    return [(kind, str(numbers[kind]), first[kind], last[kind]) for kind in sorted(numbers)]
 
 
-def whole_chain(entries: Sequence[Entry]) -> str:
-    """What is said of a chain that was verified."""
-    head = entries[-1].hash if entries else GENESIS
-    return f"the chain of {len(entries)} entries is whole; head {head}"
+class _StoredAnswers:
+    """Stored answers beside the entries that tell their digests; a changed one would be given out as the first."""
 
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+        tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchall()
+        self._any = bool(tables)
+        self._told: set[int] = set()
+        self._wrong: dict[int, str] = {}
 
-def _check_answers(path: Path, entries: list[Entry], answers: list[Row]) -> None:
-    """See that stored answers are those of the chain; a changed one would be given out as the first."""
-    said = {body["key"]: body["answer"] for e in entries if e.kind == "answered" for body in [json.loads(e.body)]}
-    for key, body in answers:
-        if said.get(key) != hashlib.sha256(body).hexdigest():
-            raise Failed(f"a stored answer of {path.name} was changed: {key}", code="LEDGER_BROKEN")
+    def compare(self, told: Mapping[str, str]) -> None:
+        """Compare the stored answer of an entry, if it is still there, with the digest that the entry tells."""
+        if not self._any:
+            return
+        query = "SELECT rowid, body FROM answers WHERE key = ?"
+        for row, body in self._connection.execute(query, (told["key"],)):
+            self._told.add(row)
+            if hashlib.sha256(body).hexdigest() == told["answer"]:
+                self._wrong.pop(row, None)
+            else:
+                self._wrong[row] = told["key"]
+
+    def refuse_others(self) -> None:
+        """Refuse answers of which no entry tells, or the last one another digest."""
+        stored = self._connection.execute("SELECT rowid, key FROM answers") if self._any else ()
+        untold = (key for row, key in stored if row not in self._told)
+        changed = next(iter(self._wrong.values()), None) or next(untold, None)
+        if changed is not None:
+            raise Failed(f"a stored answer of {self._path.name} was changed: {changed}", code="LEDGER_BROKEN")
 
 
 def read_rows(path: Path, query: str) -> list[Row]:
@@ -241,13 +289,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise Failed(f"{path.name} cannot be read as a ledger: {error}", code="LEDGER_BROKEN") from error
 
 
-def _read(path: Path) -> tuple[list[Entry], list[Row]]:
-    """Entries, and key and body of each stored answer, of one moment."""
-    with _reading(path) as connection:
-        found = connection.execute("SELECT seq, at, kind, body, hash FROM entries ORDER BY seq").fetchall()
-        kept = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchall()
-        answers = connection.execute("SELECT key, body FROM answers").fetchall() if kept else []
-    return [Entry(int(seq), str(at), str(kind), str(body), str(head)) for seq, at, kind, body, head in found], answers
+def _entries(connection: sqlite3.Connection) -> Iterator[Entry]:
+    for seq, at, kind, body, head in connection.execute("SELECT seq, at, kind, body, hash FROM entries ORDER BY seq"):
+        yield Entry(int(seq), str(at), str(kind), str(body), str(head))
 
 
 def _broken(path: Path, place: int, what: str) -> Failed:

@@ -191,12 +191,12 @@ def audit(
     """
     _need_extra()
     from fedstats.audit import Shown, show
-    from fedstats.ledger import verify
+    from fedstats.ledger import verified
     from key_holder.records import check_openings
 
-    found = verify(file)
-    check_openings(file, found)
-    show(found, Shown(run, kind, entries, json))
+    with verified(file) as chain:
+        check_openings(file, chain)
+        show(chain, Shown(run, kind, entries, json))
 
 
 def _need_extra() -> None:

@@ -5,7 +5,7 @@ and its entry in the chain are durable together.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -123,7 +123,7 @@ class Records:
         ]
 
 
-def check_openings(path: Path, entries: Sequence[Entry]) -> None:
+def check_openings(path: Path, entries: Iterable[Entry]) -> None:
     """See that remembered runs and passes are those of the chain; a changed one could be opened a second time.
 
     Raises

@@ -232,7 +232,8 @@ def audit(
     Kinds of entries are counted unless each entry is asked for.
     """
     from fedstats.audit import Shown, show
-    from fedstats.ledger import verify
+    from fedstats.ledger import verified
     from node_agent.plans import digests_of
 
-    show(verify(file), Shown(run, kind, entries, json), digests_of(file, run) if run else ())
+    with verified(file) as chain:
+        show(chain, Shown(run, kind, entries, json), digests_of(file, run) if run else ())

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -13,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from fedstats.audit import Shown, show
 from fedstats.errors import Failed
-from fedstats.ledger import GENESIS, copy_in_memory, open_ledger, verify
+from fedstats.ledger import GENESIS, copy_in_memory, open_ledger, verified, verify
 
 
 def ledger_of(path: Path, entries: int):
@@ -121,6 +124,7 @@ def test_a_full_disk_is_one_clear_error_and_the_chain_stays_whole(tmp_path: Path
 
 _WRITER = """
 import sys
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -177,10 +181,12 @@ def test_a_ledger_that_is_written_meanwhile_is_no_broken_one(tmp_path: Path, mon
     monkeypatch.setattr(_WrittenMeanwhile, "write", staticmethod(answer), raising=False)
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=_WrittenMeanwhile))
 
-    lengths = [len(verify(path)) for _ in range(3)]
+    for _ in range(3):
+        before = ledger.last[0]
+        # The first query sees what was written before it, and those that follow no more.
+        assert len(verify(path)) == before + 1
+        assert ledger.last[0] > before + 1
     ledger.close()
-
-    assert lengths == [2, 5, 8]  # the first query of each sees what was written before it; three are asked
 
 
 def test_a_copy_has_what_it_is_not_without_and_changes_nothing(tmp_path: Path):
@@ -211,3 +217,45 @@ def test_a_copy_of_nothing_is_empty_and_of_something_else_refused(tmp_path: Path
         copy_in_memory(other)
 
     assert refusal.value.code == "LEDGER_BROKEN"
+
+
+def test_an_audit_of_many_entries_holds_few_of_them(tmp_path: Path, capsys):
+    path, entries, room = tmp_path / "ledger.sqlite", 4_000, 1_000
+    ledger = open_ledger(path)
+    with ledger.transaction():
+        for number in range(entries):
+            ledger.append("noted", {"run": f"r{number % 2}", "text": "x" * room})
+    ledger.close()
+
+    with verified(path) as chain:
+        show(chain, Shown())  # libraries are loaded now
+    tracemalloc.start()
+    with verified(path) as chain:
+        show(chain, Shown(run="r1"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < entries * room / 4
+    said = capsys.readouterr().out
+    assert re.search(rf"noted +{entries // 2} ", said)
+    assert f"the chain of {entries} entries is whole" in said
+
+
+def test_a_stored_answer_that_no_entry_tells_of_is_found(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    ledger = open_ledger(path, "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, body BLOB NOT NULL);")
+    told = hashlib.sha256(b"answer").hexdigest()
+    with ledger.transaction():
+        ledger.write("INSERT INTO answers VALUES (?, ?)", "open|p", b"answer")
+        ledger.append("answered", {"key": "open|p", "answer": told})
+        ledger.append("answered", {"key": "gone|p", "answer": told})  # an answer may be forgotten
+    assert len(verify(path)) == 2
+
+    ledger.write("INSERT INTO answers VALUES (?, ?)", "ready|p", b"made up")
+    with pytest.raises(Failed, match=r"was changed: ready\|p"):
+        verify(path)
+    ledger.write("DELETE FROM answers WHERE key = 'ready|p'")
+    ledger.write("UPDATE answers SET body = ?", b"other")
+    with pytest.raises(Failed, match=r"was changed: open\|p"):
+        verify(path)
+    ledger.close()
