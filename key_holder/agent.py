@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from fedstats.identity.signing import Signed
 from fedstats.serving.guard import Guard
 from fedstats.wire.key_holder_messages import DecryptOrder
-from key_holder import opening, orders
+from key_holder import finishing, opening, orders
 from key_holder.holder import Holder
 
-HANDLERS: Mapping[str, Callable[[Holder, Signed], Signed]] = {"Describe": orders.describe, "Finish": orders.finish}
+HANDLERS: Mapping[str, Callable[[Holder, Signed], Signed]] = {"Describe": orders.describe, "Finish": finishing.finish}
 STREAMS: Mapping[str, Callable[[Holder, Signed], tuple[int, Iterator[bytes]]]] = {"Fetch": orders.fetch}
 
 
@@ -54,4 +54,9 @@ class Agent:
 
     def resume(self) -> None:
         """Go on with what a crash or a restart interrupted."""
+        self.tend()
         opening.resume(self.holder)
+
+    def tend(self) -> None:
+        """Forget runs that nobody asked for anything for long."""
+        finishing.end_forgotten(self.holder)

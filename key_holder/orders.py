@@ -1,7 +1,8 @@
-"""Answers to orders: who this is, take in a product, give out its words, forget a run."""
+"""Answers to orders: who this is, take in a product, give out its words."""
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 from fedstats.errors import Failed, ProtocolRefused
@@ -10,7 +11,7 @@ from fedstats.serving.incidents import stopping
 from fedstats.serving.orders import opened_order, request_digest
 from fedstats.wire.key_holder_messages import WORD_BYTES, DecryptOrder, KeyHolderCatalogue
 from fedstats.wire.ledger_place import LedgerOrder, LedgerPlace
-from fedstats.wire.messages import PROTOCOL, Accepted, DescribeOrder, FetchOrder, FinishOrder
+from fedstats.wire.messages import PROTOCOL, Accepted, DescribeOrder, FetchOrder
 from fedstats.wire.signed_text import from_text
 from key_holder import opening
 from key_holder.checks import check_order, check_product, earlier_opening, run_record
@@ -97,6 +98,7 @@ def _record(holder: Holder, signed: Signed, order: DecryptOrder, product: bytes)
         if holder.records.run(order.run) is None:
             holder.records.begin_run(order.run, run_record(order, signed.signer))
         holder.records.order(order, request)
+        holder.records.touch(order.run, datetime.now(UTC))
         body = {
             "run": order.run,
             "pass": order.pass_id,
@@ -115,6 +117,7 @@ def fetch(holder: Holder, signed: Signed) -> tuple[int, Iterator[bytes]]:
     """Words of a pass from a byte offset on; waits until they are opened."""
     asked = opened_order(signed, FetchOrder, holder.keys.coordinators)
     one = _ordered_by(holder, asked, signed.signer)
+    holder.records.touch(asked.run, datetime.now(UTC))
     whole = WORD_BYTES * one.order.words
     if not 0 <= asked.offset <= whole:
         raise ProtocolRefused(f"the words of this pass end at byte {whole}.", code="MALFORMED")
@@ -156,21 +159,3 @@ def _when_opened(holder: Holder, pass_id: str) -> Opening:
             if work.stopped:
                 raise stopping()
             work.changed.wait(_LOOK_SECONDS)
-
-
-def finish(holder: Holder, signed: Signed) -> Signed:
-    """Delete products and words of a run that is over; what was opened stays in the ledger."""
-    order = opened_order(signed, FinishOrder, holder.keys.coordinators)
-    run = holder.records.run(order.run)
-    if run is not None and run.signer != signed.signer:
-        raise ProtocolRefused("another coordinator began this run.", code="WRONG_SIGNER")
-    kept = [one for one in holder.records.openings_of_run(order.run) if one.state is not State.GONE]
-    if kept:
-        with holder.ledger.transaction():
-            for one in kept:
-                holder.records.set_gone(one.order.pass_id)
-            holder.ledger.append("finished", {"run": order.run})
-    for one in kept:
-        holder.products.delete(one.order.pass_id)
-        holder.words.delete(one.order.pass_id)
-    return holder.signed(Accepted(order.run, "", holder.name, State.GONE.value))

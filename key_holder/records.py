@@ -7,6 +7,7 @@ and its entry in the chain are durable together.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,6 +22,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS openings (
   pass_id TEXT PRIMARY KEY, run TEXT NOT NULL, request TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
   words TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS run_activity (run TEXT PRIMARY KEY, at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS openings_by_run ON openings (run);
 CREATE INDEX IF NOT EXISTS openings_by_state ON openings (state);
 """
@@ -113,6 +115,24 @@ class Records:
     def set_gone(self, pass_id: str) -> None:
         """The words are no longer kept."""
         self.ledger.write("UPDATE openings SET state = ? WHERE pass_id = ?", State.GONE.value, pass_id)
+
+    def touch(self, run: str, now: datetime) -> None:
+        """A run was asked for something."""
+        self.ledger.write("INSERT OR REPLACE INTO run_activity VALUES (?, ?)", run, now.isoformat())
+
+    def touch_unknown(self, now: datetime) -> None:
+        """Of runs of which nothing is known count from now on."""
+        query = "INSERT OR IGNORE INTO run_activity SELECT DISTINCT run, ? FROM openings WHERE state IN (?, ?)"
+        self.ledger.write(query, now.isoformat(), State.ORDERED.value, State.OPENED.value)
+
+    def idle_since(self, then: datetime) -> list[str]:
+        """Runs of which products or words are kept, and that were asked for nothing since some time."""
+        query = (
+            "SELECT DISTINCT openings.run FROM openings JOIN run_activity ON openings.run = run_activity.run"
+            " WHERE state IN (?, ?) AND at < ?"
+        )
+        values = (State.ORDERED.value, State.OPENED.value, then.isoformat())
+        return [str(run) for (run,) in self.ledger.rows(query, *values)]
 
     def _openings(self, where: str, *values: object) -> list[Opening]:
         # `where` is one of the constants of this class; values are bound.

@@ -52,6 +52,9 @@ class _HolderLife:
     def prepare(self) -> None:
         self.agent.resume()
 
+    def tend(self) -> None:
+        self.agent.tend()
+
     def warnings(self) -> Sequence[str]:
         return keys_warnings(self.agent.holder.keys, datetime.now(UTC))
 

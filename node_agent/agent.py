@@ -97,7 +97,11 @@ class Agent:
 
     def resume(self) -> None:
         """Go on with what a crash or a restart interrupted: clear what is over, compute what was accepted."""
-        finishing.end_forgotten(self.node)
+        self.tend()
         finishing.clear_what_is_over(self.node)
         self.node.blobs.sweep(time.time(), self.node.certified.asks())
         pass_work.resume_all(self.node)
+
+    def tend(self) -> None:
+        """End runs that nobody asked for anything for long."""
+        finishing.end_forgotten(self.node)

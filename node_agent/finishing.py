@@ -1,7 +1,7 @@
 """The end of a run: its secrets and blobs are deleted, and nothing new is answered in it.
 
 The coordinator says so when the results are written. A run that nobody finished ends by itself once it was asked for
-nothing for thirty days: the agent looks for such runs when it starts.
+nothing for thirty days: the agent looks for such runs when it starts, and once a day.
 """
 
 from datetime import UTC, datetime

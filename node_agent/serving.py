@@ -36,6 +36,9 @@ class _NodeLife:
         warm_kernels()
         self.agent.resume()
 
+    def tend(self) -> None:
+        self.agent.tend()
+
     def warnings(self) -> Sequence[str]:
         return keys_warnings(self.agent.node.keys, datetime.now(UTC))
 

@@ -7,11 +7,13 @@ from typing import Protocol
 
 import structlog
 
-from fedstats.errors import UsageError
+from fedstats.errors import FedstatsError, UsageError
 from fedstats.serving.server import Server
 
 #: Calls at hand get this long; then threads end after the work at hand.
 GRACE_SECONDS = 10.0
+#: How often an agent that nobody stops for years does what falls due with time alone.
+TEND_SECONDS = 86_400.0
 
 _log = structlog.get_logger("serving")
 
@@ -35,6 +37,10 @@ class Running(Protocol):
 
     def prepare(self) -> None:
         """What must be done before the first order is answered."""
+        ...
+
+    def tend(self) -> None:
+        """What falls due with time alone, once a day."""
         ...
 
     def warnings(self) -> Sequence[str]:
@@ -64,11 +70,28 @@ async def _run(running: Running, ready: Callable[[int], None]) -> None:
     await asyncio.to_thread(running.prepare)
     await server.set_serving(serving=True)
     _log.info("agent.ready", port=server.port, ledger_head=running.ledger_head)
+    _warn(running)
+    ready(server.port)
+    tending = asyncio.create_task(_tend(running))
+    await stop.wait()
+    tending.cancel()
+    await _drain(server, running)
+
+
+def _warn(running: Running) -> None:
     for warning in running.warnings():
         _log.warning("certificate", message=warning)
-    ready(server.port)
-    await stop.wait()
-    await _drain(server, running)
+
+
+async def _tend(running: Running) -> None:
+    """Look after an agent once a day, as it is looked after when it starts; what fails is tried again the next day."""
+    while True:
+        await asyncio.sleep(TEND_SECONDS)
+        try:
+            await asyncio.to_thread(running.tend)
+        except FedstatsError as error:
+            _log.error("agent.not_tended", code=error.code, message=error.message)
+        _warn(running)
 
 
 async def _started(running: Running) -> Server:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from fedstats.transport.patient import PatientTransport
 from fedstats.wire.messages import DescribeOrder, FetchOrder
 from key_holder.agent import Agent
 from key_holder.config import read_settings
+from key_holder.finishing import KEPT, end_forgotten
 from key_holder.holder import open_holder
 from key_holder.records import check_openings
 from tests.key_holder.line import Line
@@ -183,3 +185,34 @@ def test_a_pass_that_was_ordered_and_not_opened_is_opened_at_the_next_start(
 
     np.testing.assert_array_equal(opened, sums(words))
     assert kinds(vault) == ["ordered", "opened"]
+
+
+@pytest.mark.parametrize(("days", "kept"), [(-1, True), (1, False)])
+def test_a_run_that_nobody_finished_is_forgotten_after_thirty_quiet_days(
+    vault: Vault, agent: Agent, line: Line, days: int, kept: bool
+):
+    words = words_of_nodes()
+    product = product_of(vault.public, words)
+    order = order_for(vault, product)
+    line.open(order, product)
+
+    end_forgotten(agent.holder, datetime.now(UTC) + KEPT + timedelta(days=days))
+
+    assert bool([*agent.holder.words.folder.iterdir()]) is kept
+    assert kinds(vault) == ["ordered", "opened", *([] if kept else ["forgotten"])]
+    # What was opened stays known: the same product gives the same words, another one is refused.
+    np.testing.assert_array_equal(line.open(order, product), sums(words))
+
+
+def test_a_run_counts_from_the_day_on_which_it_was_first_missed(vault: Vault, agent: Agent, line: Line):
+    """A ledger of before has no days of its runs."""
+    words = words_of_nodes()
+    product = product_of(vault.public, words)
+    line.open(order_for(vault, product), product)
+    agent.holder.ledger.write("DELETE FROM run_activity")
+    later = datetime.now(UTC) + 2 * KEPT
+
+    end_forgotten(agent.holder, later)
+    assert kinds(vault) == ["ordered", "opened"]
+    end_forgotten(agent.holder, later + KEPT + timedelta(days=1))
+    assert kinds(vault) == ["ordered", "opened", "forgotten"]
