@@ -1,6 +1,7 @@
 """Blobs that coordinators put here: the panel, the list of variants, lists of people, the asks of a pass."""
 
 import hashlib
+import mmap
 import os
 import secrets
 from collections.abc import Collection
@@ -59,6 +60,13 @@ class BlobFolder:
         """Bytes of a blob; `what` says in an error what is missing."""
         self.check(sha256, what)
         return (self.folder / sha256).read_bytes()
+
+    def mapped(self, sha256: str, what: str) -> mmap.mmap | bytes:
+        """The same, mapped from the disk: a panel of many variants is read piece by piece."""
+        self.check(sha256, what)
+        with (self.folder / sha256).open("rb") as file:
+            empty = not os.fstat(file.fileno()).st_size
+            return b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def check(self, sha256: str, what: str) -> None:
         """Refuse what needs a blob that is not here."""

@@ -94,7 +94,7 @@ class Cohorts:
         """A data set in the order of a panel that was put here."""
 
         def make() -> BoundPanel:
-            read = panel_from_bytes(self.blobs.read(panel, "the variant panel"))
+            read = panel_from_bytes(self.blobs.mapped(panel, "the variant panel"))
             give_back_memory()
             found = BoundPanel(read.chromosome, self.dataset(dataset).bind(read))
             del read

@@ -248,7 +248,7 @@ def _rehearsed(node: Node, plan: Plan) -> tuple[_Rehearsal | None, list[str]]:
     """The study on this node alone, with what to know of that; None where the data do not have its columns."""
     registered, said = node.cohorts.dataset(plan.dataset), "Times are those of a rehearsal on a few variants here."
     try:
-        panel = panel_from_bytes(node.blobs.read(plan.panel, "the variant panel"))
+        panel = panel_from_bytes(node.blobs.mapped(plan.panel, "the variant panel"))
         variants = variants_from_bytes(node.blobs.read(plan.variants, "the list of variants"), len(panel))
         said = f"{len(variants):,} variants. {said}"
     except ProtocolRefused:

@@ -4,6 +4,7 @@ What nodes answer while a run is planned is kept, so that a run that is resumed 
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -78,6 +79,21 @@ class Account:
     bytes_received: Mapping[str, int]
     lost: tuple[str, ...]
     key_holder: str = ""
+
+
+class _PanelBytes:
+    """The panel as one run of bytes, made once for all nodes that do not know it yet: they are asked side by side."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel, self._lock = panel, threading.Lock()
+        self._made: bytes | None = None
+
+    def get(self) -> bytes:
+        """The bytes."""
+        with self._lock:
+            if self._made is None:
+                self._made = b"".join(panel_to_bytes(self._panel))
+            return self._made
 
 
 @dataclass
@@ -164,14 +180,15 @@ class Session:
 
     def availability(self) -> dict[str, npt.NDArray[np.uint8]]:
         """Per node a code of `fedstats.planning.panel` for every variant of the panel, shape (panel variant,)."""
-        return from_all(self.names, self._availability_at)
+        whole = _PanelBytes(self.panel)
+        return from_all(self.names, lambda node: self._availability_at(node, whole))
 
-    def _availability_at(self, node: str) -> npt.NDArray[np.uint8]:
+    def _availability_at(self, node: str, whole: "_PanelBytes") -> npt.NDArray[np.uint8]:
         name = f"availability-{node}"
         body = self.state.documents.document(name)
         if body is None:
             order = AvailabilityOrder(self.document.session, self.document.roster, self.dataset, self.document.panel)
-            body = self._knowing_panel(node, lambda: self.planning.fetch_whole(node, "Availability", order))
+            body = self._knowing_panel(node, whole, lambda: self.planning.fetch_whole(node, "Availability", order))
             self.state.documents.keep_document(name, body)
         if len(body) != len(self.panel):
             raise ProtocolRefused(
@@ -181,14 +198,14 @@ class Session:
             )
         return np.frombuffer(body, np.uint8)
 
-    def _knowing_panel(self, node: str, ask: Callable[[], bytes]) -> bytes:
+    def _knowing_panel(self, node: str, whole: "_PanelBytes", ask: Callable[[], bytes]) -> bytes:
         """What `ask` gives; where the node does not know the panel yet, it is put there first."""
         try:
             return ask()
         except ProtocolRefused as refusal:
             if refusal.code != "NO_BLOB":
                 raise
-        put = self.planning.put(node, self.document.session, "panel", b"".join(panel_to_bytes(self.panel)))
+        put = self.planning.put(node, self.document.session, "panel", whole.get())
         if put != self.document.panel:
             raise Failed("the panel is another one than when the run was planned", code="OTHER_PANEL")
         return ask()

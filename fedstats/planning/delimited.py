@@ -117,7 +117,7 @@ def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int]
     if problem is not None:
         return nothing, [problem]
     start, line = _body(data, comments=header)
-    data, separator = _separated(data[start:], header=header)
+    data, separator = _separated(data[start:] if start else data, header=header)
     names, data, first = _header(data, separator, line, header=header)
     if widths and len(names) not in widths:
         wanted = " or ".join(map(str, widths))
@@ -126,7 +126,7 @@ def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int]
 
 
 def _form(data: bytes, role: str) -> Fault | None:
-    if not data.strip():
+    if not data or data.isspace():
         return Fault("EMPTY", role, "the file is empty")
     if data.startswith(b"\x1f\x8b"):
         return Fault("COMPRESSED", role, "the file is compressed with gzip; unpack it first")
@@ -148,7 +148,7 @@ def _body(data: bytes, *, comments: bool) -> tuple[int, int]:
 def _separated(text: bytes, *, header: bool) -> tuple[bytes, bytes]:
     """The text with one separator between cells, and that separator."""
     # Files without a header come from PLINK, to which a tab is a space; in tables a tab ends a cell that may be empty.
-    if b"\t" in text.split(b"\n", 1)[0] and (header or b" " not in text):
+    if b"\t" in _first_line(text) and (header or b" " not in text):
         return text, b"\t"
     untidy = b"\t" in text or b"  " in text or b" \n" in text or b"\n " in text or b" \r" in text or text[:1] == b" "
     if untidy:
@@ -158,11 +158,17 @@ def _separated(text: bytes, *, header: bool) -> tuple[bytes, bytes]:
 
 
 def _header(data: bytes, separator: bytes, line: int, *, header: bool) -> tuple[tuple[str, ...], bytes, int]:
-    first, _, rest = data.partition(b"\n")
+    first = _first_line(data)
     cells = first.rstrip(b"\r").split(separator)
     if not header:
         return tuple(f"f{i}" for i in range(len(cells))), data, line
-    return tuple(cell.decode("utf-8", "replace").strip() for cell in cells), rest, line + 1
+    return tuple(cell.decode("utf-8", "replace").strip() for cell in cells), data[len(first) + 1 :], line + 1
+
+
+def _first_line(text: bytes) -> bytes:
+    """The first line without its end; the text, which may be large, is not copied for it."""
+    end = text.find(b"\n")
+    return text if end < 0 else text[:end]
 
 
 def _parse(
@@ -178,7 +184,7 @@ def _parse(
 
     try:
         table = csv.read_csv(
-            pa.BufferReader(data if data.strip() else b"\n"),
+            pa.BufferReader(b"\n" if not data or data.isspace() else data),
             # One thread, for only then are rows numbered.
             read_options=csv.ReadOptions(use_threads=False, column_names=keys, block_size=LONGEST_LINE_BYTES),
             parse_options=csv.ParseOptions(

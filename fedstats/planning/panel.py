@@ -5,11 +5,11 @@ Effect allele is ALT: column 5 (A1) of a .bim file.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -128,7 +128,7 @@ class Panel:
         frame = pl.DataFrame({**texts, "POS": columns["POS"].to_numpy()})
         return frame.select(list(columns))
 
-    def lines(self, block: int = 1 << 18) -> Iterator[bytes]:
+    def lines(self, block: int = 1 << 16) -> Iterator[bytes]:
         """The panel as runs of bytes: lines of CHROM, POS, ID, REF, ALT, tabs between and a line feed after each."""
         text = pa.large_string()
         chromosomes, alleles = pa.array(CHROMOSOMES, text), pa.array(self.alleles, text)
@@ -171,21 +171,22 @@ class Panel:
         return cls(_chromosomes(chromosome), position, _one_array(ids), codes[0], codes[1], alleles)
 
 
-def joined_panels(parts: Sequence[Panel]) -> Panel:
-    """Panels one behind the other as one."""
-    if len(parts) == 1:
-        return parts[0]
+def joined_panels(parts: Iterable[Panel]) -> Panel:
+    """Panels one behind the other as one; of the parts no more is held beside it than a column."""
     codes: dict[str, int] = {}
-    of_part = [np.array([codes.setdefault(a, len(codes)) for a in part.alleles], np.int32) for part in parts]
-    return Panel(
-        chromosome=np.concatenate([part.chromosome for part in parts]),
-        position=np.concatenate([part.position for part in parts]),
-        ids=pa.concat_arrays([part.ids for part in parts]),
-        ref=np.concatenate([of[part.ref] for of, part in zip(of_part, parts, strict=True)]),
-        alt=np.concatenate([of[part.alt] for of, part in zip(of_part, parts, strict=True)]),
-        alleles=tuple(codes),
-        left_out=sum(part.left_out for part in parts),
-    )
+    names = ("chromosome", "position", "ref", "alt")
+    pieces: dict[str, list[Any]] = {name: [] for name in (*names, "ids")}
+    left_out = 0
+    for part in parts:
+        of_part = np.array([codes.setdefault(allele, len(codes)) for allele in part.alleles], np.int32)
+        for name in ("chromosome", "position", "ids"):
+            pieces[name].append(getattr(part, name))
+        for name in ("ref", "alt"):
+            pieces[name].append(of_part[getattr(part, name)])
+        left_out += part.left_out
+    ids = pa.concat_arrays(pieces.pop("ids"))
+    columns = {name: np.concatenate(pieces.pop(name)) for name in names}
+    return Panel(**columns, ids=ids, alleles=tuple(codes), left_out=left_out)
 
 
 def read_panel(path: Path) -> Panel:

@@ -13,6 +13,7 @@ total      `CertifyOrder`     words of a claimed total without check words, uint
 """
 
 from collections.abc import Iterator
+from mmap import mmap
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,9 @@ from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
 from fedstats.planning.delimited import LONGEST_LINE_BYTES
 from fedstats.planning.panel import UNPLACED, Panel, joined_panels
+
+#: Bytes in memory or mapped from a file.
+Buffer = bytes | mmap
 
 PURPOSES = ("panel", "variants", "people", "asks", "total")
 
@@ -36,7 +40,7 @@ def panel_to_bytes(panel: Panel) -> Iterator[bytes]:
     return panel.lines()
 
 
-def panel_from_bytes(body: bytes) -> Panel:
+def panel_from_bytes(body: Buffer) -> Panel:
     """The panel that `panel_to_bytes` wrote.
 
     Raises
@@ -47,18 +51,22 @@ def panel_from_bytes(body: bytes) -> Panel:
     # A block is read at a time, for text takes several times what is kept of it; a block has to hold whole lines.
     size = _BLOCK_BYTES if _longest_line(body) < _BLOCK_BYTES else LONGEST_LINE_BYTES
     try:
-        return joined_panels([_panel_of(pa.Table.from_batches([batch])) for batch in _batches(body, size)])
+        return joined_panels(_panel_of(pa.Table.from_batches([batch])) for batch in _batches(body, size))
     except pa.ArrowInvalid:
         raise ProtocolRefused("the panel is not well formed", code="MALFORMED") from None
 
 
-def _longest_line(body: bytes) -> int:
+def _longest_line(body: Buffer) -> int:
     """Bytes of the longest line, its end apart."""
-    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == ord("\n"))
-    return int(np.diff(ends, prepend=-1, append=len(body)).max())
+    characters, longest, last = np.frombuffer(body, np.uint8), 0, -1
+    for first in range(0, len(characters), _BLOCK_BYTES):
+        ends = first + np.flatnonzero(characters[first : first + _BLOCK_BYTES] == ord("\n"))
+        if len(ends):
+            longest, last = max(longest, int(np.diff(ends, prepend=last).max())), int(ends[-1])
+    return max(longest, len(characters) - last)
 
 
-def _batches(body: bytes, block_bytes: int) -> Iterator[pa.RecordBatch]:
+def _batches(body: Buffer, block_bytes: int) -> Iterator[pa.RecordBatch]:
     types = {name: pa.int64() if name == "POS" else pa.string() for name in _COLUMNS}
     return iter(
         csv.open_csv(

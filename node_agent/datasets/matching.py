@@ -6,6 +6,7 @@ An allele that the file writes as 0 is one that nobody in the file has, as PLINK
 it stands for whatever the panel has beside the other allele.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,14 +62,15 @@ class Availability:
 
 def match(file: Panel, panel: Panel) -> Availability:
     """Find the variants of a panel in a file, whose A1 is `alt` and whose A2 is `ref`."""
-    file_codes, panel_codes = _common_codes(file, panel)
-    wanted, offered = _keys(panel, panel_codes), _keys(file, file_codes)
+    offered, wanted = (
+        Side(variants, codes) for variants, codes in zip((file, panel), _common_codes(file, panel), strict=True)
+    )
     found = _one_a_place(wanted, offered)
     if found is not None:
         return found
     from node_agent.datasets.joins import joined  # where it is needed: it takes a quarter of a second to load
 
-    return joined(wanted, offered, file, panel)
+    return joined(wanted.keys(slice(None)), offered.keys(slice(None)), file, panel)
 
 
 def _common_codes(file: Panel, panel: Panel) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -95,44 +97,79 @@ class Keys:
     low: npt.NDArray[np.int32]
     high: npt.NDArray[np.int32]
 
-    def part(self, part: slice) -> "Keys":
-        """The keys of some of the variants."""
-        return Keys(self.place[part], self.ref[part], self.alt[part], self.low[part], self.high[part])
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Variants of a file or a panel, and codes of their alleles that both have in common.
+
+    What is compared of them is made for some at a time: of all it would take as much memory as the variants do.
+    """
+
+    variants: Panel
+    codes: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def places(self, part: slice) -> npt.NDArray[np.int64]:
+        """Places of some of the variants."""
+        chromosome, position = self.variants.chromosome[part], self.variants.position[part]
+        placed = (chromosome != UNPLACED) & (position > 0)
+        return np.where(placed, (chromosome.astype(np.int64) << 32) | position, -1)
+
+    def alleles(self, part: slice | Indices) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Codes of REF and ALT of some of the variants."""
+        return self.codes[self.variants.ref[part]], self.codes[self.variants.alt[part]]
+
+    def keys(self, part: slice) -> Keys:
+        """What is compared of some of the variants."""
+        ref, alt = self.alleles(part)
+        return Keys(self.places(part), ref, alt, np.minimum(ref, alt), np.maximum(ref, alt))
 
 
-def _keys(variants: Panel, codes: npt.NDArray[np.int32]) -> Keys:
-    ref, alt = codes[variants.ref], codes[variants.alt]
-    placed = (variants.chromosome != UNPLACED) & (variants.position > 0)
-    place = np.where(placed, (variants.chromosome.astype(np.int64) << 32) | variants.position, -1)
-    return Keys(place, ref, alt, np.minimum(ref, alt), np.maximum(ref, alt))
+def _slices(length: int) -> Iterator[slice]:
+    for first in range(0, length, _SLICE):
+        yield slice(first, first + _SLICE)
 
 
-def _one_a_place(wanted: Keys, offered: Keys) -> Availability | None:
+def _one_a_place(wanted: Side, offered: Side) -> Availability | None:
     """The matches where no two rows of the file have one place; None where some have, or the panel has odd alleles."""
-    placed = np.flatnonzero(offered.place >= 0)
-    order = placed[np.argsort(offered.place[placed], kind="stable")]
-    places = offered.place[order]
-    if not len(order) or (places[1:] == places[:-1]).any() or (wanted.low == wanted.high).any():
+    order, places = _in_order(offered)
+    if not len(places) or (places[1:] == places[:-1]).any():
         return None
-    status, rows = np.empty(len(wanted.place), np.uint8), np.empty(len(wanted.place), np.int32)
-    for first in range(0, len(rows), _SLICE):
-        part = slice(first, first + _SLICE)
-        status[part], rows[part] = _found_at(wanted.part(part), offered, order, places)
+    status, rows = np.empty(len(wanted), np.uint8), np.empty(len(wanted), np.int32)
+    for part in _slices(len(wanted)):
+        keys = wanted.keys(part)
+        if (keys.low == keys.high).any():
+            return None
+        status[part], rows[part] = _found_at(keys, offered, order, places)
     return Availability(status, rows, 0)
 
 
+def _in_order(offered: Side) -> tuple[Indices | None, npt.NDArray[np.int64]]:
+    """Rows of a file that have a place, in the order of their places, and these; None for all rows as they stand."""
+    places = np.concatenate([np.zeros(0, np.int64), *(offered.places(part) for part in _slices(len(offered)))])
+    if not len(places) or (places[0] >= 0 and (places[1:] >= places[:-1]).all()):
+        return None, places
+    placed = np.flatnonzero(places >= 0)
+    order = placed[np.argsort(places[placed], kind="stable")]
+    return order, places[order]
+
+
 def _found_at(
-    wanted: Keys, offered: Keys, order: Indices, places: npt.NDArray[np.int64]
+    wanted: Keys, offered: Side, order: Indices | None, places: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Status and row of some variants, given the rows of the file in the order of their places, and these places."""
-    at = np.minimum(np.searchsorted(places, wanted.place), len(order) - 1)
-    row = order[at]
+    at = np.minimum(np.searchsorted(places, wanted.place), len(places) - 1)
+    row = at if order is None else order[at]
     same_place = places[at] == wanted.place
-    same = (wanted.low == offered.low[row]) & (wanted.high == offered.high[row])
+    a2, a1 = offered.alleles(row)
+    low, high = np.minimum(a1, a2), np.maximum(a1, a2)
+    same = (wanted.low == low) & (wanted.high == high)
     # One unseen allele (its code -1 is `low`) stands for whatever the panel has beside the other.
-    known, a1_known = np.where(offered.low[row] == -1, offered.high[row], -1), offered.alt[row] >= 0
+    known, a1_known = np.where(low == -1, high, -1), a1 >= 0
     is_alt, is_ref = (known >= 0) & (known == wanted.alt), (known >= 0) & (known == wanted.ref)
-    swap = np.where(same, wanted.alt != offered.alt[row], np.where(is_alt, ~a1_known, a1_known))
+    swap = np.where(same, wanted.alt != a1, np.where(is_alt, ~a1_known, a1_known))
     found = same_place & (same | is_alt | is_ref)
     status = np.where(found, np.where(swap, SWAPPED, PRESENT), np.where(same_place, ALLELES_DIFFER, ABSENT))
     return status.astype(np.uint8), np.where(found, row, -1).astype(np.int32)
