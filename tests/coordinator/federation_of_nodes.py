@@ -160,14 +160,21 @@ class World:
     coordinator: Identity
     plan: Plan
     chunks_in_flight: int = 1
+    _before: Run | None = None
 
     def coordinate(self, folder: Path, *, wait_seconds: float = 60.0, **given: Any) -> RunFederation:
-        """A fresh coordinator over whatever state lies in the folder."""
+        """A fresh coordinator over whatever state lies in the folder.
+
+        One before it ends first, as its process does: what it does aside is no longer under way.
+        """
+        if self._before is not None:
+            self._before.aside.wait()
         transport = PatientTransport(InProcessTransport(self.nodes), wait_seconds, clock=FakeClock())
         transport._answered.update(self.nodes)
         identities = {name: node.party.identity.public_hex for name, node in self.nodes.items()}
         talk = Nodes(transport, self.coordinator, identities)
         run = Run(self.plan, talk, self._begin(talk), Checkpoint(folder), **given)
+        self._before = run
         settle(run)
         # Two blocks of two variants do not fit a pass, so that calls are split into passes.
         return RunFederation(run, chunks_in_flight=self.chunks_in_flight, largest=Largest(words=6))
