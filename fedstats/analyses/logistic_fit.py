@@ -20,7 +20,7 @@ from fedstats.analyses.moments import Scaling
 from fedstats.analyses.statuses import Codes, status
 from fedstats.arrays import Bools, Indices, Reals
 from fedstats.federation import Federation
-from fedstats.kernels.newton import NewtonSteps, border, damped, newton_steps, unpack
+from fedstats.kernels.newton import NewtonSteps, border, bordered_steps, damped, newton_steps, unpack
 from fedstats.study import Block, Model
 
 #: A fit has converged where its next step is below 1e-5 standard errors and 1e-7 in size.
@@ -257,7 +257,7 @@ def round_asks(
 def approaching_steps(fit: NullFit, total: steps.ApproachSums) -> NewtonSteps:
     """Steps from the sums of one block, with the covariates' own information at the null model."""
     score = np.column_stack([total.score, total.genotype_score])
-    return newton_steps(score, border(fit.null.information, total.cross_information, total.genotype_information))
+    return bordered_steps(fit.null.information, total.cross_information, total.genotype_information, score)
 
 
 def steps_of(total: steps.RoundSums) -> NewtonSteps:

@@ -16,7 +16,7 @@ from fedstats.analyses.statuses import Codes, status
 from fedstats.arrays import Indices, Reals
 from fedstats.federation import Federation
 from fedstats.kernels.linalg import correlation_matrix, examine
-from fedstats.kernels.newton import NewtonSteps, border, newton_steps
+from fedstats.kernels.newton import NewtonSteps, bordered_steps
 from fedstats.study import Block
 
 
@@ -114,7 +114,7 @@ def _tests(fit: NullFit, design: LinearDesign, totals: VariantTotals, total: Rou
     cross = total.real("cross_information")
     score = np.zeros((len(cross), cross.shape[1] + 1))
     score[:, -1] = total.real("genotype_score")
-    found = newton_steps(score, border(fit.null.information, cross, total.real("genotype_information")))
+    found = bordered_steps(fit.null.information, cross, total.real("genotype_information"), score)
     return ScoreTests(found.step, found.variance, _statuses(design, totals, total, found), _cases(total))
 
 

@@ -187,10 +187,10 @@ def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its a
             here, until = strip * people, (strip + 1) * people
             place = here % tile_people
             columns[:] = columns_of_strip[strip]
-            y = outcome[here:until]
+            y, inside = outcome[here:until], keep[here:until]
             for v in range(first, last):
                 calls, w = packed[v, here // 4 : until // 4], weight[v - first, place : place + people]
-                weights = keep[here:until]
+                weights = inside
                 if decode(calls, dosages[swap[v]], imputed[v], g) and dropped[v]:
                     leave_out(calls, weights, mask)
                     weights = mask

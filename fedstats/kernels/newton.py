@@ -103,6 +103,53 @@ def newton_steps(score: Reals, information: Reals) -> NewtonSteps:
     )
 
 
+def bordered_steps(inner: Reals, cross: Reals, corner: Reals, score: Reals) -> NewtonSteps:
+    """Newton's step of problems whose matrices differ in their last row and column alone: `inner` is factored once.
+
+    Parameters
+    ----------
+    inner, cross, corner
+        Shapes (size, size), (problem, size), (problem,), as for `border`.
+    score
+        Gradients, shape (problem, size + 1).
+    """
+    diagonal = np.diagonal(inner)
+    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    factors, sound = _cholesky((inner * np.outer(scale, scale))[None])
+    lower = factors[0]
+    last_scale = 1 / np.sqrt(np.where(corner > 0, corner, 1.0))
+    half = _solved_below(lower, (score[:, :-1] * scale).T)
+    row = _solved_below(lower, (cross * scale).T * last_scale)
+    pivot = 1.0 - (row**2).sum(axis=0)
+    solved = (pivot > SMALLEST_PIVOT) & (corner > 0) & sound[0] & (diagonal > 0).all()
+    root = np.sqrt(np.where(solved, pivot, 1.0))
+    last = (score[:, -1] * last_scale - (row * half).sum(axis=0)) / root
+    of_inner = _solved_above(lower, half - row * (last / root))
+    step = np.column_stack([of_inner.T * scale, last / root * last_scale])
+    return NewtonSteps(
+        step=np.where(solved[:, None], step, 0.0),
+        decrement=np.where(solved, (half**2).sum(axis=0) + last**2, np.inf),
+        variance=np.where(solved, (last_scale / root) ** 2, np.nan),
+        solved=solved,
+    )
+
+
+def _solved_below(lower: Reals, right: Reals) -> Reals:
+    """Solutions x of L x = right, shape (coefficient, problem)."""
+    found = np.empty_like(right)
+    for row in range(len(right)):
+        found[row] = (right[row] - lower[row, :row] @ found[:row]) / lower[row, row]
+    return found
+
+
+def _solved_above(lower: Reals, right: Reals) -> Reals:
+    """Solutions x of L' x = right, shape (coefficient, problem)."""
+    found = np.empty_like(right)
+    for row in reversed(range(len(right))):
+        found[row] = (right[row] - lower[row + 1 :, row] @ found[row + 1 :]) / lower[row, row]
+    return found
+
+
 def _cholesky(matrices: Reals) -> tuple[Reals, Bools]:
     """Lower factors of matrices with unit diagonal, and which of them are positive definite.
 

@@ -6,6 +6,7 @@ import pytest
 from fedstats.genotypes import PackedBlock, pack
 from fedstats.kernels import logistic
 from fedstats.kernels.logistic import logistic_people, logistic_sums, weighted_squares
+from fedstats.kernels.logistic_loops import _exponentials
 from fedstats.kernels.newton import border, unpack
 from tests.naive.logistic import sums
 
@@ -95,3 +96,14 @@ def test_warming_up_leaves_nothing_to_compile():
     weighted_squares(pack(calls).packed, keep[:3], np.ones(PEOPLE, np.int64))
 
     assert (len(logistic._sums.signatures), len(logistic._squares.signatures)) == compiled
+
+
+def test_exponentials_are_those_of_numpy_to_the_last_bits():
+    eta = np.concatenate([np.linspace(-40, 40, 9_999), np.linspace(-0.35, 0.35, 9_999), [-800.0, 800.0, 0.0]])
+    found, bits = eta.copy(), np.empty(len(eta), np.int64)
+
+    _exponentials(found, bits, bits.view(np.float64))
+
+    expected = np.exp(-np.clip(eta, -700.0, 700.0))
+    # The polynomial is off by one unit in the last place, and each of a dozen roundings by half of one, in part.
+    np.testing.assert_allclose(found, expected, rtol=1e-15)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedstats.kernels.newton import border, damped, newton_steps, pair_indices, unpack
+from fedstats.kernels.newton import border, bordered_steps, damped, newton_steps, pair_indices, unpack
 
 
 @pytest.fixture
@@ -74,6 +74,42 @@ def test_a_bordered_matrix_is_the_whole_matrix(problems):
     whole = border(information[:, :4, :4], information[:, :4, 4], information[:, 4, 4])
 
     np.testing.assert_array_equal(whole, information)
+
+
+@pytest.fixture
+def bordered() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Problems with one inner matrix: a genotype of each beside the same columns on unlike scales."""
+    rng = np.random.default_rng(6)
+    columns, genotypes = rng.normal(size=(60, 4)) * np.array([1.0, 1e3, 1e-3, 10.0]), rng.binomial(2, 0.3, (30, 60))
+    return columns.T @ columns, genotypes @ columns, (genotypes**2).sum(axis=1) * 1.0, rng.normal(size=(30, 5))
+
+
+def test_steps_of_bordered_matrices_are_those_of_whole_ones(bordered):
+    inner, cross, corner, score = bordered
+
+    found, whole = bordered_steps(inner, cross, corner, score), newton_steps(score, border(inner, cross, corner))
+
+    assert found.solved.all()
+    for name in ("step", "decrement", "variance"):
+        np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-11, err_msg=name)
+
+
+@pytest.mark.parametrize("fault", ["same as a column", "nobody", "inner"])
+def test_bordered_matrices_without_a_solution_are_flagged_alone(bordered, fault):
+    inner, cross, corner, score = (values.copy() for values in bordered)
+    if fault == "inner":
+        inner[1], inner[:, 1] = inner[0], inner[:, 0]
+        inner[1, 1] = inner[0, 1] = inner[1, 0] = inner[0, 0]
+    else:
+        cross[3], corner[3] = (inner[2], inner[2, 2]) if fault == "same as a column" else (0.0, 0.0)
+
+    found, whole = bordered_steps(inner, cross, corner, score), newton_steps(score, border(inner, cross, corner))
+
+    assert found.solved.tolist() == whole.solved.tolist()
+    assert found.solved.sum() == (0 if fault == "inner" else 29)
+    assert np.isnan(found.variance[3])
+    assert not found.step[3].any()
+    assert found.decrement[3] == np.inf
 
 
 def test_steps_are_shortened_as_a_whole():
