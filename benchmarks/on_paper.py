@@ -7,9 +7,10 @@ Costs are sums of terms that are fitted to the points of the growth benchmark wi
     agents' CPU   = k people variants + a + b nodes + c nodes variants
     client's CPU  = a + b nodes + c variants + d nodes variants
     bytes a node  = a + b nodes + c variants
-    agent's MiB   = a + b (people a node) + c variants
-    client's MiB  = a + b variants
+    agent's MiB   = a + b (people a node) + c (variants under way) + d variants
+    client's MiB  = a + b (variants under way) + c variants
 
+Under way at a time are two passes; of all variants is held where they lie in panel and file.
 k, what a genotype costs, is measured by itself: it is the time of the kernel task over its genotypes.
 """
 
@@ -21,6 +22,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.records import Record, latest
+from fedstats.planning.request import LARGEST_PASS
 
 #: What is said of figures from `--quick`.
 QUICK = (
@@ -29,6 +31,8 @@ QUICK = (
 )
 #: Tasks that are the same scan as the points of growth, and larger.
 LARGER = ("linear", "linear-large")
+#: The same with so many variants that passes under way are few of them, for memory.
+LARGEST = "million"
 
 Term = tuple[str, Callable[[dict[str, float]], float]]
 
@@ -37,6 +41,7 @@ NODES: Term = ("nodes", lambda at: at["nodes"])
 VARIANTS: Term = ("variants", lambda at: at["variants"])
 NODES_VARIANTS: Term = ("nodes x variants", lambda at: at["nodes"] * at["variants"])
 GENOTYPES: Term = ("people x variants", lambda at: at["people"] * at["variants"])
+UNDER_WAY: Term = ("variants under way", lambda at: min(at["variants"], 2.0 * LARGEST_PASS))
 PEOPLE_HERE: Term = ("people at a node", lambda at: at["people"] / at["nodes"])
 
 #: A link of the coordinator that is common, in bytes a second: 1 Gbit/s.
@@ -111,20 +116,28 @@ def laws(records: Sequence[Record]) -> Laws:
     missing = [axis for axis in axes if sum(record.name == axis for record in some) < 2]
     if missing:
         raise ValueError(f"growth in {', '.join(missing)} was not measured; run: python -m benchmarks --task growth")
-    some += [r for r in records if r.name in LARGER and r.program == "fedstats" and r.at["missing"]]
+    ours = [r for r in records if r.program == "fedstats" and r.at["missing"]]
+    some += [record for record in ours if record.name in LARGER]
+    for_memory = [*some, *(record for record in ours if record.name == LARGEST)]
     at = [record.at for record in some]
 
-    def fit(terms: Sequence[Term], cost: Callable[[Record], float]) -> Law:
-        return law(terms, at, [cost(record) for record in some])
+    def fit(terms: Sequence[Term], cost: Callable[[Record], float], points: Sequence[Record] = some) -> Law:
+        return law(terms, [record.at for record in points], [cost(record) for record in points])
 
     return Laws(
         _with_kernel(genotype_seconds(records), at, [record.median.agents_cpu for record in some]),
         fit([FIXED, NODES, VARIANTS, NODES_VARIANTS], lambda r: r.median.client_cpu),
         fit([FIXED, NODES, VARIANTS], lambda r: r.median.bytes_to_nodes / r.at["nodes"]),
         fit([FIXED, NODES, VARIANTS], lambda r: r.median.bytes_from_nodes / r.at["nodes"]),
-        fit([FIXED, PEOPLE_HERE, VARIANTS], lambda r: r.median.agent_anonymous),
-        fit([FIXED, VARIANTS], lambda r: r.median.client_anonymous),
+        fit([FIXED, PEOPLE_HERE, UNDER_WAY, VARIANTS], lambda r: r.median.agent_anonymous, for_memory),
+        fit([FIXED, UNDER_WAY, VARIANTS], lambda r: r.median.client_anonymous, for_memory),
     )
+
+
+def of_one_machine(records: Sequence[Record]) -> list[Record]:
+    """What was measured on the machine of the newest growth: seconds of another one would not add up with its."""
+    growth = [record for record in records if record.kind == "growth"]
+    return [record for record in records if not growth or record.machine["cpu"] == growth[-1].machine["cpu"]]
 
 
 def genotype_seconds(records: Sequence[Record]) -> float:
@@ -182,12 +195,13 @@ def breaks_first(cost: Estimate) -> str:
 
 def derivation(records: Sequence[Record], *, people: float = 1e6, variants: float = 20e6, nodes: float = 15) -> str:
     """The estimate with everything that it follows from, as Markdown."""
+    records = of_one_machine(records)
     found, where = laws(records), {"people": people, "variants": variants, "nodes": nodes}
     cores = int(records[0].machine["cores"])
     cost = estimate(found, where, cores)
     wall = max(cost.node_hours, cost.client_hours, cost.link_hours)
     total = cost.node_hours + cost.client_hours + cost.link_hours
-    measured = [record.at for record in records if record.kind == "growth" or record.name in LARGER]
+    measured = [record.at for record in records if record.kind == "growth" or record.name in (*LARGER, LARGEST)]
     largest = {axis: max(at[axis] for at in measured) for axis in ("people", "variants", "nodes")}
     beyond = ", ".join(f"{where[axis] / largest[axis]:,.0f} times in {axis}" for axis in largest)
     names = {"agents' CPU s": "agents_cpu", "client's CPU s": "client_cpu", "bytes to a node": "to_node"}

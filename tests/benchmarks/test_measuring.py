@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.growth import points, sentence, slope
-from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, law
+from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, UNDER_WAY, VARIANTS, law, of_one_machine
 from benchmarks.records import Record
 from benchmarks.tables import Comparison, comparisons, task_table
 from benchmarks.tasks import COVARIATES, TASKS, Demand, Program
@@ -113,6 +113,23 @@ def test_a_law_finds_the_weights_that_made_its_points() -> None:
 
     assert found.weights == pytest.approx((2.0, 1e-5, 3e-8), rel=1e-9)
     assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(2.0 + 3e3 + 6e5, rel=1e-9)
+
+
+def test_what_is_under_way_does_not_grow_beyond_two_passes() -> None:
+    at = [{"people": 1e3, "variants": v, "nodes": 3.0} for v in (5e4, 1e5, 2e5, 1e6)]
+    made = [100.0 + 1e-3 * min(w["variants"], 131_072) + 5e-5 * w["variants"] for w in at]
+
+    found = law([FIXED, UNDER_WAY, VARIANTS], at, made)
+
+    assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(100.0 + 131.072 + 1e3, rel=1e-9)
+
+
+def test_seconds_of_two_machines_are_not_added_up() -> None:
+    here, there = record("fedstats", 1.0, 1.0), record("fedstats", 2.0, 2.0)
+    here, there = (replace(one, machine={"cpu": cpu}) for one, cpu in ((here, "new"), (there, "old")))
+    growth = replace(here, kind="growth", name="nodes")
+
+    assert of_one_machine([there, here, growth]) == [here, growth]
 
 
 def test_ratio_is_against_the_best_exact_rival_for_each_figure() -> None:
