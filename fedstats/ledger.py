@@ -191,6 +191,10 @@ class Chain:
     def __iter__(self) -> Iterator[Entry]:
         return _entries(self.connection)
 
+    def rows(self, query: str) -> list[Row]:
+        """Rows of other tables, as they stood at the same moment."""
+        return self.connection.execute(query).fetchall()
+
     def __str__(self) -> str:
         return f"the chain of {self.length} entries is whole; head {self.head}"
 

@@ -5,7 +5,7 @@ and its entry in the chain are durable together.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fedstats.documents import decode, encode
 from fedstats.errors import Failed
-from fedstats.ledger import Entry, Ledger, read_rows
+from fedstats.ledger import Chain, Ledger
 from fedstats.wire.key_holder_messages import DecryptOrder
 
 TABLES = """
@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS run_activity (run TEXT PRIMARY KEY, at TEXT NOT NULL)
 CREATE INDEX IF NOT EXISTS openings_by_run ON openings (run);
 CREATE INDEX IF NOT EXISTS openings_by_state ON openings (state);
 """
+
+
+#: Plan, nodes and setting of a run, as its orders say.
+_Said = tuple[str, str, str]
 
 
 class State(StrEnum):
@@ -143,7 +147,7 @@ class Records:
         ]
 
 
-def check_openings(path: Path, entries: Iterable[Entry]) -> None:
+def check_openings(path: Path, chain: Chain) -> None:
     """See that remembered runs and passes are those of the chain; a changed one could be opened a second time.
 
     Raises
@@ -151,11 +155,19 @@ def check_openings(path: Path, entries: Iterable[Entry]) -> None:
     Failed
         Code LEDGER_BROKEN.
     """
-    said = [(entry.kind, json.loads(entry.body)) for entry in entries]
-    _check_runs(path, [body for kind, body in said if kind == "ordered"])
-    ordered = {body["pass"]: body["request"] for kind, body in said if kind == "ordered"}
-    opened = {body["pass"]: body["words"] for kind, body in said if kind == "opened"}
-    remembered = read_rows(path, "SELECT pass_id, request, words FROM openings")
+    runs: dict[str, _Said] = {}
+    ordered: dict[str, str] = {}
+    opened: dict[str, str] = {}
+    for entry in chain:
+        if entry.kind == "ordered":
+            body = json.loads(entry.body)
+            runs[body["run"]] = (body["plan"], body["nodes"], body["masked"])
+            ordered[body["pass"]] = body["request"]
+        elif entry.kind == "opened":
+            body = json.loads(entry.body)
+            opened[body["pass"]] = body["words"]
+    _check_runs(path, chain, runs)
+    remembered = chain.rows("SELECT pass_id, request, words FROM openings")
     for pass_id, request, words in remembered:
         if ordered.get(pass_id) != request or opened.get(pass_id, "") != words:
             raise Failed(f"a remembered pass of {path.name} was changed: {pass_id}", code="LEDGER_BROKEN")
@@ -164,12 +176,11 @@ def check_openings(path: Path, entries: Iterable[Entry]) -> None:
         raise Failed(f"a pass of {path.name} was removed: {min(lost)}", code="LEDGER_BROKEN")
 
 
-def _check_runs(path: Path, ordered: Sequence[dict[str, str]]) -> None:
+def _check_runs(path: Path, chain: Chain, said: Mapping[str, _Said]) -> None:
     """See that plan, nodes and setting of every run are those of its orders."""
-    said = {body["run"]: (body["plan"], body["nodes"], body["masked"]) for body in ordered}
     remembered = {
         run: (plan, ",".join(json.loads(nodes)), "yes" if masked else "no")
-        for run, plan, nodes, masked in read_rows(path, "SELECT run, plan, nodes, masked FROM runs")
+        for run, plan, nodes, masked in chain.rows("SELECT run, plan, nodes, masked FROM runs")
     }
     changed = sorted(run for run in said.keys() | remembered.keys() if said.get(run) != remembered.get(run))
     if changed:

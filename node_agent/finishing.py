@@ -37,11 +37,14 @@ def finish(node: Node, signed: Signed) -> Signed:
 
 def end_forgotten(node: Node, now: datetime | None = None) -> None:
     """End runs that were asked for nothing for thirty days; of those that never began the ledger has nothing to say."""
-    for run in node.runs.idle_since((now or datetime.now(UTC)) - KEPT):
-        with node.ledger.transaction():
+    # In one transaction: a run that somebody resumes at this moment is no longer idle, or resumed too late.
+    with node.ledger.transaction():
+        idle = node.runs.idle_since((now or datetime.now(UTC)) - KEPT)
+        for run in idle:
             _end(node, run, "forgotten")
             if node.records.plan_of_run(run) is not None:
                 node.ledger.append("forgotten", {"run": run, "days": KEPT.days})
+    for run in idle:
         clear_run(node, run)
 
 

@@ -116,19 +116,17 @@ def _scan_model(federation: Federation, study: Study, design: LogisticDesign, ch
     counted = count_variants(federation, model, chunk.blocks())
     kept, filtered = filter_variants(federation, study, model, counted)
     treatment = treat_missing(kept, study)
-    test = "LOGISTIC_WALD" if study.test == "wald" else "LOGISTIC_SCORE"
     names = [trait.name for trait in model.traits]
-    rows = AssociationRows(kept, names, cases, len(study.nodes), test)
+    rows = AssociationRows(kept, names, cases, len(study.nodes), _usual_test(study))
     chosen = np.flatnonzero(treatment.mean | treatment.drop)
     complete = treatment.drop | (treatment.mean & treatment.all_called & (kept.missing == 0))
-    admitted = _Admitted(chosen, complete[chosen])
+    candidates = Candidates(kept.take(chosen), complete[chosen])
     _say_who_is_in(rows, treatment, complete)
-    arms = [
-        arm_columns(
-            kept, _fill(federation, study, fit, columns, rows, trait, admitted), chosen, int(cases[trait]), complete
-        )
-        for trait, fit in enumerate(design.fits)
-    ]
+    arms = []
+    for trait, fit in enumerate(design.fits):
+        found = _scan_trait(federation, study, fit, columns, candidates)
+        _write(rows, trait, chosen, found)
+        arms.append(arm_columns(kept, found.cases, chosen, int(cases[trait]), complete))
     return Rows({name: rows.table(trait, arms[trait]) for trait, name in enumerate(names)}, filtered)
 
 
@@ -142,37 +140,39 @@ def _say_who_is_in(rows: AssociationRows, treatment: Treatment, complete: Bools)
 
 
 @dataclass(frozen=True, eq=False)
-class _Admitted:
-    """Rows that are above the floors, and which of them have called people only."""
+class _Scanned:
+    """What is said of candidates for one trait: estimates and statuses, which test they got, genotypes of cases."""
 
-    chosen: Indices
-    complete: Bools
+    estimates: Estimates
+    tests: Codes
+    cases: CaseCounts
 
 
-def _fill(
-    federation: Federation,
-    study: Study,
-    fit: NullFit,
-    columns: LinearDesign,
-    rows: AssociationRows,
-    trait: int,
-    who: _Admitted,
-) -> CaseCounts:
-    """Estimates and statuses of one trait; the genotypes of its cases."""
-    candidates = Candidates(rows.totals.take(who.chosen), who.complete)
+def _scan_trait(
+    federation: Federation, study: Study, fit: NullFit, columns: LinearDesign, candidates: Candidates
+) -> _Scanned:
+    """Estimates and statuses of one trait; those of which counts alone say enough have no estimate."""
     if not len(candidates):
-        return nobodys_cases()
+        nothing, no_codes = np.zeros(0), np.zeros(0, np.int8)
+        return _Scanned(Estimates(nothing, nothing, no_codes), no_codes, nobodys_cases())
     tests = score_tests(federation, fit, columns, candidates)
     codes, separated = _degenerate(candidates, columns), _separated(candidates.totals, tests.cases)
     if study.test == "wald":
         codes = np.where((codes == status("OK")) & separated, status("SEPARATION"), codes).astype(np.int8)
+    beta, error = np.full(len(codes), np.nan), np.full(len(codes), np.nan)
+    kinds = np.full(len(codes), code_of_test(_usual_test(study)), np.int8)
     sound = np.flatnonzero(codes == status("OK"))
     if len(sound):
-        found, kinds = _estimates(federation, study, fit, tests.at(sound), candidates.at(sound), separated[sound])
-        codes[sound] = found.status
-        _write(rows, trait, who.chosen[sound], found, kinds)
-    rows.columns["STATUS"][trait, who.chosen] = codes
-    return tests.cases
+        found, kinds[sound] = _estimates(
+            federation, study, fit, tests.at(sound), candidates.at(sound), separated[sound]
+        )
+        beta[sound], error[sound], codes[sound] = found.beta, found.standard_error, found.status
+    return _Scanned(Estimates(beta, error, codes), kinds, tests.cases)
+
+
+def _usual_test(study: Study) -> str:
+    """The test of rows that do not say otherwise."""
+    return "LOGISTIC_WALD" if study.test == "wald" else "LOGISTIC_SCORE"
 
 
 def _degenerate(candidates: Candidates, columns: LinearDesign) -> Codes:
@@ -235,10 +235,11 @@ def _one_step(tests: ScoreTests, sound: Bools) -> Estimates:
     return Estimates(beta, np.sqrt(np.where(sound, tests.variance, np.nan)), tests.status.copy())
 
 
-def _write(rows: AssociationRows, trait: int, positions: Indices, found: Estimates, kinds: Codes) -> None:
+def _write(rows: AssociationRows, trait: int, positions: Indices, found: _Scanned) -> None:
     # Y and MT were fitted as 0 and 2; reported is the effect of one allele in 0 and 1.
     unit = 2.0 if rows.totals.kind in ("y", "mt") else 1.0
-    z = found.beta / found.standard_error
-    values = {"BETA": unit * found.beta, "SE": unit * found.standard_error, "STAT": z, "LOG10P": log10_p_of_z(z)}
-    for name, column in {**values, "TEST": kinds}.items():
+    of = found.estimates
+    z = of.beta / of.standard_error
+    values = {"BETA": unit * of.beta, "SE": unit * of.standard_error, "STAT": z, "LOG10P": log10_p_of_z(z)}
+    for name, column in {**values, "TEST": found.tests, "STATUS": of.status}.items():
         rows.columns[name][trait, positions] = column

@@ -54,14 +54,13 @@ def fit_null(federation: Federation, design: LinearDesign, trait: int) -> NullMo
     for rounds in range(1, NULL_ROUNDS + 1):
         if not found.newton.solved[0]:
             raise _collinear(model, trait)
+        if abs(found.beta[0]) > LARGEST_NULL_INTERCEPT or np.linalg.norm(found.beta[1:]) > LARGEST_NULL_EFFECT:
+            raise _separated(model, trait)
         at = NullAsk(**vars(design.scaling), trait=trait, null=found.beta)
         total = federation.sum(null_sums, model, at)
         found = next_null(found.beta, total.score, total.information)
-        beta = found.beta
         if found.newton.decrement[0] <= NULL_DECREMENT:
-            return NullModel(trait, beta, found.information, rounds)
-        if abs(beta[0]) > LARGEST_NULL_INTERCEPT or np.linalg.norm(beta[1:]) > LARGEST_NULL_EFFECT:
-            raise _separated(model, trait)
+            return NullModel(trait, found.beta, found.information, rounds)
     raise _separated(model, trait)
 
 

@@ -133,36 +133,31 @@ def logistic_sums(
     likelihood
         Also sum the log-likelihood, at the price of a logarithm per call.
     """
-    variants, k, width = len(block), people.coefficients, people.columns.shape[1]
-    rows = padded(variants, TILE_VARIANTS)
+    rows, width = padded(len(block), TILE_VARIANTS), people.columns.shape[1]
     effects = np.zeros((rows, width))
-    effects[:variants, :k] = covariate_effects
-    effects[:variants, k] = genotype_effect
-    score, cross = np.zeros((rows, width)), np.zeros((rows, width))
-    by_pair, log_likelihood = np.zeros((rows, people.products.shape[1])), np.zeros(rows)
-    _sums(
-        tiled_calls(block, rows, len(people.keep)),
-        DOSAGES,
-        lengthened(block.swap.astype(np.int64), rows),
-        people.keep,
-        people.outcome,
-        people.columns,
-        k,
-        people.products,
-        effects,
-        lengthened(imputed, rows),
-        lengthened(dropped, rows),
-        information,
-        likelihood,
-        score,
-        by_pair,
-        cross,
-        log_likelihood,
+    effects[: len(block), : people.coefficients] = covariate_effects
+    effects[: len(block), people.coefficients] = genotype_effect
+    calls = tiled_calls(block, rows, len(people.keep)), lengthened(block.swap.astype(np.int64), rows)
+    missing = lengthened(imputed, rows), lengthened(dropped, rows)
+    of_people = people.keep, people.outcome, people.columns, people.coefficients, people.products
+    sums = (
+        np.zeros((rows, width)),
+        np.zeros((rows, people.products.shape[1])),
+        np.zeros((rows, width)),
+        np.zeros(rows),
     )
+    _sums(DOSAGES, *calls, *missing, *of_people, effects, information, likelihood, *sums)
+    return _without_padding(len(block), people.coefficients, *sums)
+
+
+def _without_padding(
+    variants: int, k: int, score: Reals, information: Reals, cross: Reals, log_likelihood: Reals
+) -> LogisticSums:
+    """The sums of `variants` variants and `k` coefficients; behind the coefficients stands the genotype."""
     return LogisticSums(
         score=score[:variants, :k],
         genotype_score=score[:variants, k],
-        information=by_pair[:variants, : k * (k + 1) // 2],
+        information=information[:variants, : k * (k + 1) // 2],
         cross_information=cross[:variants, :k],
         genotype_information=cross[:variants, k],
         log_likelihood=log_likelihood[:variants],
@@ -171,8 +166,8 @@ def logistic_sums(
 
 @nb.njit(nogil=True, cache=True)
 def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its arrays one by one
-    packed, dosages, swap, keep, outcome, columns_of_strip, genotype, products,
-    effects, imputed, dropped, with_information, with_likelihood, score, information, cross, log_likelihood,
+    dosages, packed, swap, imputed, dropped, keep, outcome, columns_of_strip, genotype, products,
+    effects, with_information, with_likelihood, score, information, cross, log_likelihood,
 ):  # fmt: skip
     """Adds the sums of all strips; column number `genotype` is the genotype's."""
     strips, width, people = columns_of_strip.shape

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from fedstats.errors import FedstatsError, UsageError
+from fedstats.errors import UsageError
 from fedstats.serving.server import Server
 
 #: Calls at hand get this long; then threads end after the work at hand.
@@ -89,9 +89,9 @@ async def _tend(running: Running) -> None:
         await asyncio.sleep(TEND_SECONDS)
         try:
             await asyncio.to_thread(running.tend)
-        except FedstatsError as error:
-            _log.error("agent.not_tended", code=error.code, message=error.message)
-        _warn(running)
+            _warn(running)
+        except Exception as error:  # noqa: BLE001  # whatever it is: an agent that answers goes on, and its log says so
+            _log.exception("agent.not_tended", code=getattr(error, "code", "INTERNAL"))
 
 
 async def _started(running: Running) -> Server:

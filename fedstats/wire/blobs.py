@@ -57,7 +57,7 @@ def panel_from_bytes(body: Buffer) -> Panel:
 
 
 def _longest_line(body: Buffer) -> int:
-    """Bytes of the longest line, its end apart."""
+    """Bytes of the longest line and one more, for its end."""
     characters, longest, last = np.frombuffer(body, np.uint8), 0, -1
     for first in range(0, len(characters), _BLOCK_BYTES):
         ends = first + np.flatnonzero(characters[first : first + _BLOCK_BYTES] == ord("\n"))

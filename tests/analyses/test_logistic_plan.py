@@ -1,12 +1,15 @@
 """The logistic GWAS on small made-up cohorts: refusals, statuses, and several traits in one scan."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fedstats.analyses import logistic_fit
 from fedstats.analyses.logistic_gwas import logistic_gwas
+from fedstats.analyses.logistic_null import fit_null
 from fedstats.analyses.statuses import status
 from fedstats.arrays import Indices
 from fedstats.dataset import Column, Dataset
@@ -96,13 +99,15 @@ def test_several_traits_in_one_scan_have_the_tables_of_their_own_scans(columns, 
 
 
 class Told(Admitting):
-    """Sites that remember how many variants each step was asked about."""
+    """Sites that remember how many variants each step was asked about, and with what at first."""
 
     def __init__(self, sites) -> None:
         super().__init__(sites)
         self.asked: dict[str, int] = {}
+        self.first: dict[str, Any] = {}
 
     def _total(self, step, model, parameters, block):
+        self.first.setdefault(step.name, parameters)
         self.asked[step.name] = self.asked.get(step.name, 0) + (len(block) if block else 0)
         return super()._total(step, model, parameters, block)
 
@@ -342,3 +347,27 @@ def test_a_covariate_that_decides_the_trait_is_an_error(columns, calls):
     error = refusal(columns, calls, study("case"))
 
     assert error.code == "NULL_NOT_CONVERGED"
+
+
+def test_a_trait_of_too_few_cases_for_a_null_model_asks_nothing():
+    """The first step follows from products alone; nodes would refuse where it leads."""
+    share = 1e-6
+    described = SimpleNamespace(trait_means=np.array([share]))
+    design = SimpleNamespace(
+        model=study("case").models[0], description=described, design=np.eye(3) * 1e6, design_trait=np.zeros((3, 1))
+    )
+
+    with pytest.raises(UsageError) as refused:
+        fit_null(object(), design, 0)
+
+    assert refused.value.code == "NULL_NOT_CONVERGED"
+
+
+def test_a_scan_asks_for_nothing_that_other_sums_say(columns, calls):
+    told = Told(federation(columns, calls).sites)
+
+    tables_of(told, study("case"), chunk())
+
+    # Genotypes of cases come with round 0, the null model's first step with the products of columns.
+    assert not [name for name in told.asked if name.startswith("genotypes/arms")]
+    assert told.first["logistic_gwas/null@1"].null[1:].all()

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedstats.errors import DataError, ProtocolRefused, UsageError
 from fedstats.planning.panel import CHROMOSOMES, chromosome_code, parse_chromosomes, read_panel, select
 from fedstats.study import KINDS
+from fedstats.wire import blobs
 from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes
 
 BIM = (
@@ -183,3 +186,15 @@ def test_panel_keeps_numbers_in_arrays(tmp_path: Path) -> None:
 
     dtypes = {panel.chromosome.dtype, panel.position.dtype, panel.ref.dtype, panel.alt.dtype}
     assert dtypes == {np.dtype("u1"), np.dtype("i8"), np.dtype("i4")}
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.booleans(), st.integers(1, 7))
+def test_the_longest_line_is_found_however_the_text_is_cut(lengths: list[int], ends: bool, block: int) -> None:
+    body = b"\n".join(b"x" * length for length in lengths) + b"\n" * ends
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blobs, "_BLOCK_BYTES", block)
+        found = blobs._longest_line(body)
+
+    # With its end, which the last line may lack.
+    assert found == max(len(line) for line in body.split(b"\n")) + 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fedstats.errors import FedstatsError
-from fedstats.ledger import verify
+from fedstats.ledger import verified, verify
 from fedstats.transport.in_process import InProcessTransport
 from fedstats.transport.patient import PatientTransport
 from fedstats.wire.messages import DescribeOrder, FetchOrder
@@ -41,8 +41,9 @@ def line(vault: Vault, agent: Agent) -> Line:
 
 
 def kinds(vault: Vault) -> list[str]:
-    entries = verify(vault.ledger)
-    check_openings(vault.ledger, entries)
+    with verified(vault.ledger) as chain:
+        check_openings(vault.ledger, chain)
+        entries = list(chain)
     return [entry.kind for entry in entries]
 
 

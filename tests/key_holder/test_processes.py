@@ -20,7 +20,7 @@ import pytest
 from fedstats.errors import NodeUnreachable, Refused
 from fedstats.identity.keys import Leaf, generate_leaf
 from fedstats.identity.signing import Signed, sign
-from fedstats.ledger import verify
+from fedstats.ledger import verified, verify
 from fedstats.sandbox.ports import free_ports
 from fedstats.serving.orders import request_digest
 from fedstats.transport.health import is_serving
@@ -84,8 +84,9 @@ def dialled(vault: Vault, address: str, *, leaf: Leaf | None = None, wait_second
 
 
 def entries_of(vault: Vault) -> list[str]:
-    entries = verify(vault.ledger)
-    check_openings(vault.ledger, entries)
+    with verified(vault.ledger) as chain:
+        check_openings(vault.ledger, chain)
+        entries = list(chain)
     return [entry.kind for entry in entries]
 
 

@@ -20,7 +20,7 @@ from fedstats.coordinator.nodes import Nodes
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.keys import Identity, generate_identity, load_identity
 from fedstats.identity.signing import Signed, sign
-from fedstats.ledger import verify
+from fedstats.ledger import verified, verify
 from fedstats.transport.in_process import Handler, InProcessTransport
 from fedstats.transport.patient import PatientTransport
 from fedstats.wire.ledger_place import LedgerOrder, LedgerPlace
@@ -189,8 +189,9 @@ def test_the_place_that_is_kept_lies_after_what_was_opened(vault: Vault, tmp_pat
     with agent_of(vault) as agent:
         opened(vault, key_holder_seen_from(vault, agent, tmp_path / "desk"))
 
-    entries = verify(vault.ledger)
-    check_openings(vault.ledger, entries)
+    with verified(vault.ledger) as chain:
+        check_openings(vault.ledger, chain)
+        entries = list(chain)
     assert [entry.kind for entry in entries] == ["ordered", "opened"]
     assert place_in(tmp_path / "desk") == LedgerPlace(0, 2, entries[-1].hash)
 
