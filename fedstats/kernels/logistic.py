@@ -2,10 +2,11 @@
 
 For variant j and person i: eta = z_i' a_j + g_ij b_j, mu = 1 / (1 + exp(-eta)), w = mu (1 - mu).
 Strips of people stay in the first cache while the loops of `logistic_loops` pass over them for one variant after the
-other; one matrix product W vech(zz') gives the covariates' information of every variant of a tile of strips.
+other; one matrix product W vech(zz') gives the covariates' information of a tile of variants in the strip.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from fedstats.arrays import Bools, Fixed, Reals
 from fedstats.genotypes import PackedBlock, pack
+from fedstats.kernels import aligned
 from fedstats.kernels.logistic_loops import (
     COLUMNS_AT_ONCE,
     add_products,
@@ -25,14 +27,14 @@ from fedstats.kernels.logistic_loops import (
 from fedstats.kernels.logistic_tiles import (
     DOSAGES,
     LANES,
-    STRIPS_OF_TILE,
-    TILE_VARIANTS,
     lengthened,
     padded,
     strips,
+    tile_of,
     tiled_calls,
 )
 from fedstats.kernels.newton import pair_indices
+from fedstats.kernels.weighted_products import add_weighted_products
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def logistic_people(keep: Bools, design: Reals, outcome: Reals) -> LogisticPeopl
     number, length = strips(people)
     laid = np.zeros((number * length, padded(coefficients + 1, COLUMNS_AT_ONCE)))
     laid[:people, :coefficients] = design
-    products = np.zeros((number * length, padded(len(rows), LANES)))
+    products = aligned.zeros((number * length, padded(len(rows), LANES)), np.float64)
     products[:people, : len(rows)] = design[:, rows] * design[:, columns]
     return LogisticPeople(
         keep=lengthened(keep.astype(np.float64), number * length),
@@ -133,7 +135,8 @@ def logistic_sums(
     likelihood
         Also sum the log-likelihood, at the price of a logarithm per call.
     """
-    rows, width = padded(len(block), TILE_VARIANTS), people.columns.shape[1]
+    tile, width = tile_of(len(block)), people.columns.shape[1]
+    rows = padded(len(block), tile)
     effects = np.zeros((rows, width))
     effects[: len(block), : people.coefficients] = covariate_effects
     effects[: len(block), people.coefficients] = genotype_effect
@@ -142,12 +145,30 @@ def logistic_sums(
     of_people = people.keep, people.outcome, people.columns, people.coefficients, people.products
     sums = (
         np.zeros((rows, width)),
-        np.zeros((rows, people.products.shape[1])),
+        aligned.zeros((rows, people.products.shape[1]), np.float64),
         np.zeros((rows, width)),
         np.zeros(rows),
     )
-    _sums(DOSAGES, *calls, *missing, *of_people, effects, information, likelihood, *sums)
+    room = _room(people, tile)
+    _sums(DOSAGES, *calls, *missing, *of_people, effects, information, likelihood, room, *sums)
     return _without_padding(len(block), people.coefficients, *sums)
+
+
+def _room(people: LogisticPeople, tile: int) -> tuple[npt.NDArray[Any], ...]:  # Any: bits of reals are integers
+    """Where the kernel computes: columns, eta, mask, bits, residual and weighted dosage of a strip; weights of a tile.
+
+    What is computed of a person and a variant is written before it is read.
+    """
+    _, width, length = people.columns.shape
+    return (
+        aligned.as_found((width, length), np.float64),
+        aligned.as_found((length,), np.float64),
+        aligned.as_found((length,), np.float64),
+        aligned.as_found((length,), np.int64),
+        aligned.as_found((length,), np.float64),
+        aligned.as_found((length,), np.float64),
+        aligned.as_found((tile, length), np.float64),
+    )
 
 
 def _without_padding(
@@ -167,24 +188,20 @@ def _without_padding(
 @nb.njit(nogil=True, cache=True)
 def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its arrays one by one
     dosages, packed, swap, imputed, dropped, keep, outcome, columns_of_strip, genotype, products,
-    effects, with_information, with_likelihood, score, information, cross, log_likelihood,
+    effects, with_information, with_likelihood, room, score, information, cross, log_likelihood,
 ):  # fmt: skip
     """Adds the sums of all strips; column number `genotype` is the genotype's."""
-    strips, width, people = columns_of_strip.shape
-    columns, tile_people = np.empty((width, people)), STRIPS_OF_TILE * people
-    eta, mask, bits = np.empty(people), np.empty(people), np.empty(people, np.int64)
-    residual, weighted_g, power = np.empty(people), np.empty(people), bits.view(np.float64)
-    weight, by_pair = np.empty((TILE_VARIANTS, tile_people)), np.empty((TILE_VARIANTS, products.shape[1]))
-    g = columns[genotype]
-    for first in range(0, packed.shape[0], TILE_VARIANTS):
-        last = first + TILE_VARIANTS
+    strips, _, people = columns_of_strip.shape
+    columns, eta, mask, bits, residual, weighted_g, weight = room
+    power, g, tile = bits.view(np.float64), columns[genotype], weight.shape[0]
+    for first in range(0, packed.shape[0], tile):
+        last = first + tile
         for strip in range(strips):
             here, until = strip * people, (strip + 1) * people
-            place = here % tile_people
             columns[:] = columns_of_strip[strip]
             y, inside = outcome[here:until], keep[here:until]
             for v in range(first, last):
-                calls, w = packed[v, here // 4 : until // 4], weight[v - first, place : place + people]
+                calls, w = packed[v, here // 4 : until // 4], weight[v - first]
                 weights = inside
                 if decode(calls, dosages[swap[v]], imputed[v], g) and dropped[v]:
                     leave_out(calls, weights, mask)
@@ -194,9 +211,8 @@ def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its a
                     log_likelihood[v] += likelihood_of(eta, weights, y)
                 residuals_and_weights(eta, g, weights, y, bits, power, residual, w, weighted_g)
                 add_products(columns, residual, weighted_g, score[v], cross[v])
-            if with_information and place + people == tile_people:
-                np.dot(weight, products[until - tile_people : until], by_pair)
-                information[first:last] += by_pair
+            if with_information:
+                add_weighted_products(weight, products[here:until], information[first:last])
 
 
 def weighted_squares(calls: npt.NDArray[np.uint8], swap: Bools, weights: Fixed) -> Fixed:

@@ -73,12 +73,15 @@ def leave_out(packed, keep, mask):  # type: ignore[no-untyped-def]  # numba infe
 @nb.njit(nogil=True, cache=True, fastmath=_REORDERED)
 def linear_predictor(effects, columns, eta):  # type: ignore[no-untyped-def]  # numba infers
     """Sum of effects times columns, shape (person,)."""
-    eta[:] = 0.0
     for k in range(0, columns.shape[0], COLUMNS_AT_ONCE):
         a, b, c, d = effects[k], effects[k + 1], effects[k + 2], effects[k + 3]
         z_a, z_b, z_c, z_d = columns[k], columns[k + 1], columns[k + 2], columns[k + 3]
-        for i in range(eta.shape[0]):
-            eta[i] += a * z_a[i] + b * z_b[i] + c * z_c[i] + d * z_d[i]
+        if k == 0:
+            for i in range(eta.shape[0]):
+                eta[i] = a * z_a[i] + b * z_b[i] + c * z_c[i] + d * z_d[i]
+        else:
+            for i in range(eta.shape[0]):
+                eta[i] += a * z_a[i] + b * z_b[i] + c * z_c[i] + d * z_d[i]
 
 
 @nb.njit(nogil=True, cache=True, fastmath=_AS_WRITTEN)

@@ -1,4 +1,4 @@
-"""Strips of people and tiles of strips for the kernels of logistic fits: what is worked on stays in cache."""
+"""Strips of people and tiles of variants for the kernels of logistic fits: what is worked on stays in cache."""
 
 from typing import TypeVar
 
@@ -7,24 +7,28 @@ import numpy.typing as npt
 
 from fedstats.arrays import Reals
 from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock
+from fedstats.kernels import aligned
 
-#: Most people of a strip: a dozen columns of it, and what is computed from them, lie in the first cache of a core.
-MOST_PEOPLE = 168
-#: Matrix products are of so many variants, and of the people of so many strips.
+#: Most people of a strip: what loops compute of them for one variant lies in the first cache of a core.
+MOST_PEOPLE = 256
+#: Variants whose weights in a strip are kept, to be multiplied with products of columns together.
 TILE_VARIANTS = 64
-STRIPS_OF_TILE = 3
 
-#: Loops and matrix products like lengths that fill whole vectors, and strips begin with whole bytes of calls.
+#: Loops like lengths that fill whole vectors, and strips begin with whole bytes of calls.
 LANES = 8
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def strips(people: int) -> tuple[int, int]:
-    """How many strips so many people take, in whole tiles, and people of each, few of them empty places."""
-    tiles = max(1, -(-people // (STRIPS_OF_TILE * MOST_PEOPLE)))
-    number = STRIPS_OF_TILE * tiles
+    """How many strips so many people take, and people of each, few of them empty places."""
+    number = max(1, -(-people // MOST_PEOPLE))
     return number, max(LANES, padded(-(-people // number), LANES))
+
+
+def tile_of(variants: int) -> int:
+    """Variants of a tile for so many: few take no more room than they fill."""
+    return min(TILE_VARIANTS, max(LANES, padded(variants, LANES)))
 
 
 def padded(length: int, multiple: int) -> int:
@@ -33,8 +37,8 @@ def padded(length: int, multiple: int) -> int:
 
 
 def lengthened(values: npt.NDArray[_Scalar], length: int) -> npt.NDArray[_Scalar]:
-    """The values with zeros behind them."""
-    longer = np.zeros(length, values.dtype)
+    """The values with zeros behind them, aligned."""
+    longer = aligned.zeros((length,), values.dtype.type)
     longer[: len(values)] = values
     return longer
 

@@ -12,19 +12,17 @@ coordinator, which runs none, never pays for it.
 """
 
 from dataclasses import dataclass
-from math import prod
-from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.genotypes import PackedBlock
+from fedstats.kernels import aligned
 from fedstats.kernels import packed_loops as loops
 from fedstats.kernels.simd import LANES
 
 Words = npt.NDArray[np.uint64]
-_T = TypeVar("_T", bound=np.generic)
 
 #: Below this share of people who carry an allele, visiting carriers one by one is cheaper than byte tables.
 CARRIER_SHARE = 0.02
@@ -48,7 +46,7 @@ class CallCounts:
 def genotype_words(block: PackedBlock) -> Words:
     """A copy of the block in 64-bit words, 32 calls each, zero past the last byte; shape (variant, word)."""
     packed = _only_read(block.packed)
-    words = _aligned_as_found((len(block), -(-packed.shape[1] // 64) * 8), np.uint64)
+    words = aligned.as_found((len(block), -(-packed.shape[1] // 64) * 8), np.uint64)
     loops.gather(packed, block.rows, words.view(np.uint8))
     return words
 
@@ -105,7 +103,7 @@ class PackedColumns:
 def packed_columns(columns: Fixed, people: Bools) -> PackedColumns:
     """Prepare fixed-point columns, shape (person, column) and zero for people who are out."""
     count, width = columns.shape
-    padded = _aligned((-(-count // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
+    padded = aligned.zeros((-(-count // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
     padded[:count, :width] = columns
     return PackedColumns(width, padded, keep_words(people), int(people.sum()), padded.sum(axis=0))
 
@@ -169,7 +167,7 @@ def called_and_missing_sums(block: PackedBlock, words: Words, columns: PackedCol
 
 def _missing_sums(words: Words, columns: PackedColumns, lacking: Indices) -> Fixed:
     z = columns.values
-    sums = _aligned((len(words), z.shape[1]), np.int64)
+    sums = aligned.zeros((len(words), z.shape[1]), np.int64)
     if len(lacking):
         loops.scan_kernel(z.shape[1])(words, columns.keep, lacking, z, sums, loops.MISSING)
     return sums
@@ -183,7 +181,7 @@ def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: 
     few_first = heterozygous + first < limit
     few_second = ~few_first & (called - first < limit)
     common = np.flatnonzero(~few_first & ~few_second)
-    sums = _aligned((len(words), z.shape[1]), np.int64)
+    sums = aligned.zeros((len(words), z.shape[1]), np.int64)
     scan = loops.scan_kernel(z.shape[1])
     if few_first.any():
         scan(words, keep, np.flatnonzero(few_first), z, sums, loops.FIRST_ALLELE)
@@ -193,7 +191,7 @@ def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: 
         sums[few_second] = 2 * (columns.whole - missing[few_second]) - sums[few_second]
     if len(common):
         half_words = words.view(np.uint32)
-        tables = _aligned_as_found((4, 256, z.shape[1]), np.int64)
+        tables = aligned.as_found((4, 256, z.shape[1]), np.int64)
         lines = np.empty((16, len(common)), np.uint32)
         loops.table_kernel(z.shape[1])(half_words, common, z, tables, lines, sums)
     return sums
@@ -216,18 +214,3 @@ def missing_cross_products(words: Words, people: Bools, columns: Reals, alone: s
     first, last, _ = alone.indices(columns.shape[1])
     loops.missing_products(words, keep_words(people), np.ascontiguousarray(columns), first, last, products)
     return products
-
-
-def _aligned(shape: tuple[int, ...], dtype: type[_T]) -> npt.NDArray[_T]:
-    """Zeros that start at a multiple of 64 bytes."""
-    found = _aligned_as_found(shape, dtype)
-    found.fill(0)
-    return found
-
-
-def _aligned_as_found(shape: tuple[int, ...], dtype: type[_T]) -> npt.NDArray[_T]:
-    """An array that starts at a multiple of 64 bytes, to be written before it is read."""
-    size = prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return cast("npt.NDArray[_T]", raw[start : start + size].view(dtype).reshape(shape))

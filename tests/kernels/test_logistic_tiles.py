@@ -1,4 +1,4 @@
-"""Strips hold everybody once, in whole tiles, with as few empty places as whole vectors allow."""
+"""Strips hold everybody once, and tiles every variant, with as few empty places as whole vectors allow."""
 
 import numpy as np
 import pytest
@@ -8,23 +8,33 @@ from fedstats.kernels.logistic import logistic_people
 from fedstats.kernels.logistic_tiles import (
     LANES,
     MOST_PEOPLE,
-    STRIPS_OF_TILE,
     TILE_VARIANTS,
     strips,
+    tile_of,
     tiled_calls,
 )
+from fedstats.kernels.weighted_products import VARIANTS_AT_ONCE
 
-PEOPLE = [0, 1, 8, 503, 504, 505, 3333, 10_000]
+PEOPLE = [0, 1, 8, 255, 256, 257, 3333, 10_000]
 
 
 @pytest.mark.parametrize("people", PEOPLE)
 def test_strips_have_few_empty_places(people):
     number, length = strips(people)
 
-    assert number % STRIPS_OF_TILE == 0
     assert 0 < length <= MOST_PEOPLE
     assert length % LANES == 0
     assert 0 <= number * length - people < LANES * (number + 1)
+
+
+@pytest.mark.parametrize("variants", [0, 1, 8, 9, 63, 64, 65, 4096])
+def test_tiles_fill_whole_vectors_and_few_variants_take_a_small_one(variants):
+    tile = tile_of(variants)
+
+    assert tile % VARIANTS_AT_ONCE == 0
+    assert 0 < tile <= TILE_VARIANTS
+    assert tile - variants < LANES or variants == 0
+    assert tile >= min(variants, TILE_VARIANTS)
 
 
 @pytest.mark.parametrize("people", PEOPLE)
