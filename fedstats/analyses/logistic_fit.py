@@ -84,6 +84,10 @@ class Estimates:
     standard_error: Reals
     status: Codes
 
+    def put(self, at: Indices, found: "Estimates") -> None:
+        """Replace those at some positions."""
+        self.beta[at], self.standard_error[at], self.status[at] = found.beta, found.standard_error, found.status
+
 
 @dataclass(frozen=True)
 class NullFit:

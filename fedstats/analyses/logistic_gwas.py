@@ -209,9 +209,7 @@ def _estimates(
     refit = sound & (np.abs(found.beta) > _refit_above(study) * found.standard_error)
     chosen = np.flatnonzero(refit & ~separated)
     if len(chosen):
-        full = _full_fits(federation, study, fit, candidates.at(chosen), tests.step[chosen])
-        found.beta[chosen], found.standard_error[chosen] = full.beta, full.standard_error
-        found.status[chosen] = full.status
+        found.put(chosen, _full_fits(federation, study, fit, candidates.at(chosen), tests.step[chosen]))
     hopeless = refit & separated
     found.beta[hopeless], found.standard_error[hopeless] = np.nan, np.nan
     found.status[hopeless] = status("SEPARATION")
@@ -221,7 +219,7 @@ def _estimates(
 
 def _full_fits(federation: Federation, study: Study, fit: NullFit, candidates: Candidates, start: Reals) -> Estimates:
     if study.convergence == "plink":
-        return fit_like_plink(federation, fit, candidates)
+        return fit_like_plink(federation, fit, candidates, start)
     return fit_all(federation, fit, candidates, start)
 
 

@@ -1,7 +1,9 @@
 """Full fits along PLINK 2's path (`--convergence plink`), for those who compare digits.
 
 PLINK 2 follows R's glm.fit [1]_: it starts at a linear regression, stops when the log-likelihood hardly changes, and
-reports the standard error at the estimate before the last. Elsewhere fits converge in full, see `logistic_fit`.
+reports the standard error at the estimate before the last. Elsewhere fits converge in full, see `logistic_fit`; so do
+here those whose path leaves what nodes compute with. A regression that knows no odds begins far from where covariates
+nearly decide a rare trait, and there it would leave all variants without an estimate.
 
 References
 ----------
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedstats.analyses import logistic_steps as steps
-from fedstats.analyses.logistic_fit import Candidates, Estimates, NullFit, joined_steps, round_asks, steps_of
+from fedstats.analyses.logistic_fit import Candidates, Estimates, NullFit, fit_all, joined_steps, round_asks, steps_of
 from fedstats.analyses.statuses import Codes, status
 from fedstats.arrays import Bools, Indices, Reals
 from fedstats.federation import Federation
@@ -30,23 +32,28 @@ OFFSET = 0.05
 
 @dataclass(eq=False)
 class _Paths:
-    """Fits under way, the genotype's coefficient last; `variance` is that of the round before."""
+    """Fits under way, the genotype's coefficient last; `variance` is that of the round before.
+
+    `strayed` are those that ended because nodes would refuse their next coefficients.
+    """
 
     beta: Reals
     variance: Reals
     log_likelihood: Reals
     status: Codes
+    strayed: Bools
     active: Indices
 
 
-def fit_like_plink(federation: Federation, fit: NullFit, candidates: Candidates) -> Estimates:
-    """Estimates where PLINK 2 stops; standard errors one round older."""
+def fit_like_plink(federation: Federation, fit: NullFit, candidates: Candidates, start: Reals) -> Estimates:
+    """Estimates where PLINK 2 stops, standard errors one round older; `start` is for fits that converge in full."""
     count = len(candidates)
     paths = _Paths(
         beta=np.zeros((count, len(fit.null.beta) + 1)),
         variance=np.full(count, np.nan),
         log_likelihood=np.full(count, -np.inf),
         status=np.zeros(count, np.int8),
+        strayed=np.zeros(count, np.bool_),
         active=np.arange(count),
     )
     for number in range(1, steps.LAST_ROUND + 1):
@@ -58,9 +65,13 @@ def fit_like_plink(federation: Federation, fit: NullFit, candidates: Candidates)
         found = joined_steps([steps_of(total) for total in totals])
         _advance(paths, fit.null.beta, found, np.concatenate([total.log_likelihood for total in totals]), number)
     paths.status[paths.active] = status("LOGISTIC_CONVERGE_FAIL")
-    sound = paths.status == status("OK")
+    sound = (paths.status == status("OK")) & ~paths.strayed
     error = np.sqrt(np.where(sound, paths.variance, np.nan))
-    return Estimates(np.where(sound, paths.beta[:, -1], np.nan), error, paths.status)
+    estimates = Estimates(np.where(sound, paths.beta[:, -1], np.nan), error, paths.status)
+    strayed = np.flatnonzero(paths.strayed)
+    if len(strayed):
+        estimates.put(strayed, fit_all(federation, fit, candidates.at(strayed), start[strayed]))
+    return estimates
 
 
 def _advance(paths: _Paths, null: Reals, found: NewtonSteps, log_likelihood: Reals, number: int) -> None:
@@ -75,7 +86,7 @@ def _advance(paths: _Paths, null: Reals, found: NewtonSteps, log_likelihood: Rea
     paths.beta[active] = after
     paths.variance[active] = np.where(stops, paths.variance[active], found.variance)
     paths.log_likelihood[active] = log_likelihood
-    paths.status[active[off]] = status("UNSTABLE_SCALE")
+    paths.strayed[active[off & ~lost]] = True
     paths.status[active[lost]] = status("LOGISTIC_CONVERGE_FAIL")
     paths.status[active[far]] = status("SEPARATION")
     paths.active = active[~stops & ~far & ~off & ~lost]

@@ -78,7 +78,10 @@ def _fits(study: Study, kind: str) -> Iterator[str]:
             "TEST); other effects are one step from the model without the variant."
         )
     if study.convergence == "plink":
-        yield "Fits followed PLINK 2's iterations and stopped where it stops."
+        yield (
+            "Fits followed PLINK 2's iterations and stopped where it stops; those whose iterations left what sites "
+            "compute with converged in full."
+        )
 
 
 def _site_effects(study: Study) -> Iterator[str]:
