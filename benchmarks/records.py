@@ -1,6 +1,7 @@
 """Results on disk: one JSON object a line, appended; the last measurement of a thing stands."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,10 +66,19 @@ def read(path: Path) -> list[Record]:
     return [Record(**{**line, "median": Measured(**line["median"])}) for line in lines]
 
 
-def latest() -> list[Record]:
-    """Of each thing the last measurement, whatever the day; full ones stand over quick ones."""
+def kept() -> list[Record]:
+    """All that was ever measured, oldest first; full ones stand over quick ones."""
     records = [record for path in sorted(FOLDER.glob("*.jsonl")) for record in read(path)]
-    if any(not record.quick for record in records):
-        records = [record for record in records if not record.quick]
-    newest = {(r.kind, r.name, json.dumps(r.at, sort_keys=True)): r.session for r in records}
-    return [r for r in records if newest[r.kind, r.name, json.dumps(r.at, sort_keys=True)] == r.session]
+    full = [record for record in records if not record.quick]
+    return full or records
+
+
+def newest(records: Sequence[Record]) -> list[Record]:
+    """Of each thing the last measurement, whatever the day."""
+    last = {(r.kind, r.name, json.dumps(r.at, sort_keys=True)): r.session for r in records}
+    return [r for r in records if last[r.kind, r.name, json.dumps(r.at, sort_keys=True)] == r.session]
+
+
+def latest() -> list[Record]:
+    """The last measurement of each thing."""
+    return newest(kept())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import on_paper, tables
-from benchmarks.records import FOLDER, Record
+from benchmarks.records import FOLDER, Record, kept
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "performance.md"
 
@@ -25,7 +25,7 @@ def write_guide(records: Sequence[Record]) -> Path:
     text = GUIDE.read_text(encoding="utf-8")
     notice = "A shared machine measured this: compare programs, not seconds.\n\n" if _busy(records) else ""
     text = between(text, "measured", notice + tables.report(records))
-    text = between(text, "on paper", on_paper.derivation(records))
+    text = between(text, "on paper", on_paper.derivation(kept()))
     GUIDE.write_text(text, encoding="utf-8")
     return GUIDE
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.growth import points, sentence, slope
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, UNDER_WAY, VARIANTS, law, of_one_machine
-from benchmarks.records import Record
+from benchmarks.records import Record, newest
 from benchmarks.tables import Comparison, comparisons, task_table
 from benchmarks.tasks import COVARIATES, TASKS, Demand, Program
 from benchmarks.turns import LONG_SECONDS, in_turn
@@ -130,6 +130,13 @@ def test_seconds_of_two_machines_are_not_added_up() -> None:
     growth = replace(here, kind="growth", name="nodes")
 
     assert of_one_machine([there, here, growth]) == [here, growth]
+
+
+def test_what_was_measured_last_stands() -> None:
+    old = replace(record("fedstats", 1.0, 1.0), session="2026-01-01")
+    new, other = replace(old, session="2026-01-02"), replace(old, name="hardy")
+
+    assert newest([old, other, new]) == [other, new]
 
 
 def test_ratio_is_against_the_best_exact_rival_for_each_figure() -> None:
