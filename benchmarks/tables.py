@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 from benchmarks.growth import Slope, sentence, slope
 from benchmarks.machine import sentence as machine_sentence
@@ -25,9 +26,10 @@ class Comparison:
     ours: Record
     others: tuple[Record, ...]
 
-    def ratio(self, figure: str) -> float:
-        """How many times less CPU or wall than the best exact rival; NaN where there is none."""
-        rivals = [float(getattr(record.median, figure)) for record in self.others if record.exact]
+    def ratio(self, figure: str, name: str = "") -> float:
+        """How many times less CPU or wall than the best exact rival whose name begins so; NaN where there is none."""
+        exact = [record for record in self.others if record.exact and record.program.startswith(name)]
+        rivals = [float(getattr(record.median, figure)) for record in exact]
         return min(rivals) / float(getattr(self.ours.median, figure)) if rivals else float("nan")
 
     def verdict(self, demand: Demand) -> str:
@@ -40,6 +42,11 @@ class Comparison:
                 parts.append(
                     f"{figure} {_asked(self.ratio(figure), least, demand.seconds)}: {'met' if met else 'NOT met'}"
                 )
+        for name, least in demand.named:
+            ratio = self.ratio("cpu", name)
+            if not isnan(ratio):
+                met = "met" if ratio >= least else "NOT met"
+                parts.append(f"cpu against {name} {_asked(ratio, least, 0.0)}: {met}")
         for who, most in (("agent", demand.agent_mib), ("client", demand.client_mib)):
             if most:
                 found = float(getattr(self.ours.median, f"{who}_anonymous"))

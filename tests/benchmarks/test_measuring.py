@@ -155,6 +155,16 @@ def test_a_demand_that_is_missed_is_said_to_be_missed() -> None:
     )
 
 
+@pytest.mark.parametrize(("least", "said"), [(4.0, "met"), (4.1, "NOT met")])
+def test_a_demand_may_name_a_rival_that_is_not_the_fastest(least: float, said: str) -> None:
+    (found,) = comparisons([record("fedstats", 2.0, 2.0), record("fast 1", 4.0, 4.0), record("slow 2", 8.0, 8.0)])
+
+    assert found.verdict(Demand(2.0, named=(("slow", least),))) == (
+        f"cpu 2.00 times less of at least 2: met; cpu against slow 4.00 times less of at least {least:g}: {said}"
+    )
+    assert "absent" not in found.verdict(Demand(2.0, named=(("absent", least),)))
+
+
 def test_seconds_that_a_demand_allows_are_added_to_the_rival() -> None:
     # 3 times 0.2 s and a second more are 1.6 s.
     within, beyond = ([record("fedstats", cpu, 1.0), record("a", 0.2, 0.2)] for cpu in (1.59, 1.61))
