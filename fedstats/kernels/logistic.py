@@ -6,7 +6,6 @@ other; one matrix product W vech(zz') gives the covariates' information of a til
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba as nb
 import numpy as np
@@ -34,6 +33,7 @@ from fedstats.kernels.logistic_tiles import (
     tiled_calls,
 )
 from fedstats.kernels.newton import pair_indices
+from fedstats.kernels.simd import use_whole_vectors
 from fedstats.kernels.weighted_products import add_weighted_products
 
 
@@ -154,8 +154,8 @@ def logistic_sums(
     return _without_padding(len(block), people.coefficients, *sums)
 
 
-def _room(people: LogisticPeople, tile: int) -> tuple[npt.NDArray[Any], ...]:  # Any: bits of reals are integers
-    """Where the kernel computes: columns, eta, mask, bits, residual and weighted dosage of a strip; weights of a tile.
+def _room(people: LogisticPeople, tile: int) -> tuple[Reals, ...]:
+    """Where the kernel computes: columns, eta, mask, residual and weighted dosage of a strip; weights of a tile.
 
     What is computed of a person and a variant is written before it is read.
     """
@@ -164,7 +164,6 @@ def _room(people: LogisticPeople, tile: int) -> tuple[npt.NDArray[Any], ...]:  #
         aligned.as_found((width, length), np.float64),
         aligned.as_found((length,), np.float64),
         aligned.as_found((length,), np.float64),
-        aligned.as_found((length,), np.int64),
         aligned.as_found((length,), np.float64),
         aligned.as_found((length,), np.float64),
         aligned.as_found((tile, length), np.float64),
@@ -191,9 +190,10 @@ def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its a
     effects, with_information, with_likelihood, room, score, information, cross, log_likelihood,
 ):  # fmt: skip
     """Adds the sums of all strips; column number `genotype` is the genotype's."""
+    use_whole_vectors()
     strips, _, people = columns_of_strip.shape
-    columns, eta, mask, bits, residual, weighted_g, weight = room
-    power, g, tile = bits.view(np.float64), columns[genotype], weight.shape[0]
+    columns, eta, mask, residual, weighted_g, weight = room
+    g, tile = columns[genotype], weight.shape[0]
     for first in range(0, packed.shape[0], tile):
         last = first + tile
         for strip in range(strips):
@@ -203,13 +203,14 @@ def _sums(  # type: ignore[no-untyped-def]  # numba infers; a kernel takes its a
             for v in range(first, last):
                 calls, w = packed[v, here // 4 : until // 4], weight[v - first]
                 weights = inside
-                if decode(calls, dosages[swap[v]], imputed[v], g) and dropped[v]:
+                decode(calls, dosages[swap[v]], imputed[v], g)
+                if dropped[v]:
                     leave_out(calls, weights, mask)
                     weights = mask
                 linear_predictor(effects[v], columns, eta)
                 if with_likelihood:
                     log_likelihood[v] += likelihood_of(eta, weights, y)
-                residuals_and_weights(eta, g, weights, y, bits, power, residual, w, weighted_g)
+                residuals_and_weights(eta, g, weights, y, residual, w, weighted_g)
                 add_products(columns, residual, weighted_g, score[v], cross[v])
             if with_information:
                 add_weighted_products(weight, products[here:until], information[first:last])

@@ -20,7 +20,7 @@ from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.genotypes import PackedBlock
 from fedstats.kernels import aligned
 from fedstats.kernels import packed_loops as loops
-from fedstats.kernels.simd import LANES
+from fedstats.kernels.vectors import LANES
 
 Words = npt.NDArray[np.uint64]
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedstats.arrays import Counts, Fixed, Indices, Reals
-from fedstats.kernels.simd import LANES, add_four_rows, add_row, lowest_bit, popcount, word_at
+from fedstats.kernels.simd import add_four_rows, add_row, lowest_bit, popcount, word_at
+from fedstats.kernels.vectors import LANES
 
 LOW_BITS = np.uint64(0x5555555555555555)
 ONE = np.uint64(1)

@@ -11,6 +11,8 @@ from llvmlite import ir
 from numba import extending
 from numba.core import types
 
+from fedstats.kernels.vectors import KIND, LANES, WORDS, call, everywhere
+
 # numba gives the types of an intrinsic to its typing function, and the values only to the generator inside:
 # its arguments are named for the reader.
 # ruff: noqa: ARG001
@@ -18,15 +20,13 @@ from numba.core import types
 #: numba's decorator, whose types do not know that the typing context is not passed by callers.
 _intrinsic: Any = extending.intrinsic
 
-#: Columns of int64 in one vector: 64 bytes, a cache line.
-LANES = 8
 _WORD = ir.IntType(64)
-_VECTOR = ir.VectorType(_WORD, LANES)
+_TWO_BYTES = ir.IntType(16)
 _FOUR = ir.VectorType(ir.DoubleType(), 4)
 
 
 def _load(builder: Any, address: Any) -> Any:
-    return builder.load(builder.inttoptr(address, _VECTOR.as_pointer()), align=64, typ=_VECTOR)
+    return builder.load(builder.inttoptr(address, WORDS.as_pointer()), align=64, typ=WORDS)
 
 
 @_intrinsic
@@ -37,7 +37,7 @@ def add_four_rows(typing_context: Any, addresses: Any) -> Any:
         address = [builder.extract_value(arguments[0], i) for i in range(5)]
         a, b, c, d = (_load(builder, address[i]) for i in range(1, 5))
         total = builder.add(_load(builder, address[0]), builder.add(builder.add(a, b), builder.add(c, d)))
-        builder.store(total, builder.inttoptr(address[0], _VECTOR.as_pointer()), align=64)
+        builder.store(total, builder.inttoptr(address[0], WORDS.as_pointer()), align=64)
         return context.get_dummy_value()
 
     return types.void(addresses), generate
@@ -49,7 +49,7 @@ def add_row(typing_context: Any, target: Any, source: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         total = builder.add(_load(builder, arguments[0]), _load(builder, arguments[1]))
-        builder.store(total, builder.inttoptr(arguments[0], _VECTOR.as_pointer()), align=64)
+        builder.store(total, builder.inttoptr(arguments[0], WORDS.as_pointer()), align=64)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate
@@ -95,3 +95,40 @@ def lowest_bit(typing_context: Any, word: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate
+
+
+@_intrinsic
+def values_of_eight_codes(typing_context: Any, target: Any, source: Any, values: Any) -> Any:
+    """Set eight float64 at `target` to the value, of four, of each 2-bit code in the two bytes at `source`.
+
+    Only where there are whole vectors.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, source, values = arguments
+        table = ir.Constant(KIND, ir.Undefined)
+        for lane in range(LANES):  # the four twice: three bits choose, of which the third is the next code's
+            table = builder.insert_element(table, builder.extract_value(values, lane % 4), ir.IntType(32)(lane))
+        codes = builder.load(builder.inttoptr(source, _TWO_BYTES.as_pointer()), align=1, typ=_TWO_BYTES)
+        shifts = ir.Constant(WORDS, [2 * lane for lane in range(LANES)])
+        shifted = builder.lshr(everywhere(builder, builder.zext(codes, _WORD)), shifts)
+        found = call(builder, "llvm.x86.avx512.permvar.df.512", KIND, [table, shifted])
+        builder.store(found, builder.inttoptr(target, KIND.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(target, source, values), generate
+
+
+@_intrinsic
+def use_whole_vectors(typing_context: Any) -> Any:
+    """Let the compiler turn loops of the calling kernel into vectors as long as the processor has.
+
+    For processors that once slowed down on long vectors it takes half of them, unless a function says otherwise.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # llvmlite lists no attributes with values, but writes what it is given.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), generate

@@ -7,13 +7,12 @@ are read where they lie.
 
 from typing import Any
 
-import llvmlite.binding
 import numba as nb
 from llvmlite import ir
 from numba import extending
 from numba.core import cgutils, types
 
-from fedstats.kernels.simd import LANES
+from fedstats.kernels.vectors import BYTES, LANES, WHOLE_VECTORS, Eight, Running
 
 # numba gives the types of an intrinsic to its typing function, and the values only to the generator inside:
 # its arguments are named for the reader.
@@ -21,36 +20,8 @@ from fedstats.kernels.simd import LANES
 _intrinsic: Any = extending.intrinsic
 
 _WORD = ir.IntType(64)
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_BYTES = 8
-_WHOLE_VECTORS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 #: Variants whose sums stay in registers: as many as additions are under way, in vectors or in halves of them.
-VARIANTS_AT_ONCE = 8 if _WHOLE_VECTORS else 4
-
-
-def _load(builder: Any, address: Any, kind: Any) -> Any:
-    """A number or a vector at an address, whatever its alignment."""
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=_BYTES, typ=kind)
-
-
-def _everywhere(builder: Any, value: Any) -> Any:
-    """A vector of one number."""
-    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(first, first, order)
-
-
-def _add_product(builder: Any, a: Any, b: Any, total: Any) -> None:
-    """Add a b to the vector that is kept at `total`."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
-    builder.store(builder.call(multiply_add, [a, b, builder.load(total)]), total)
-
-
-def _add_to(builder: Any, address: Any, total: Any) -> None:
-    """Add the vector that is kept at `total` to the one at an address."""
-    sums = builder.fadd(_load(builder, address, _VECTOR), builder.load(total))
-    builder.store(sums, builder.inttoptr(address, _VECTOR.as_pointer()), align=_BYTES)
+VARIANTS_AT_ONCE = 8 if WHOLE_VECTORS else 4
 
 
 @_intrinsic
@@ -59,22 +30,18 @@ def _add_block(typing_context: Any, sums: Any, weights: Any, products: Any, peop
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, weights, products, people, strides = arguments
-        rows, nothing = range(VARIANTS_AT_ONCE), ir.Constant(_VECTOR, [0.0] * LANES)
-        # The compiler keeps in registers what looks here like memory of its own.
-        totals = [cgutils.alloca_once_value(builder, nothing) for _ in rows]
+        totals = [Running(builder) for _ in range(VARIANTS_AT_ONCE)]
 
         def row_of(address: Any, array: int, row: Any) -> Any:
             return builder.add(address, builder.mul(builder.extract_value(strides, array), row))
 
         with cgutils.for_range(builder, people) as loop:
-            of_person = _load(builder, row_of(products, 2, loop.index), _VECTOR)
-            along = builder.mul(loop.index, _WORD(_BYTES))
-            for r in rows:
-                at = builder.add(row_of(weights, 1, _WORD(r)), along)
-                weight = _everywhere(builder, _load(builder, at, ir.DoubleType()))
-                _add_product(builder, weight, of_person, totals[r])
-        for r in rows:
-            _add_to(builder, row_of(sums, 0, _WORD(r)), totals[r])
+            of_person = Eight.load(builder, row_of(products, 2, loop.index))
+            along = builder.mul(loop.index, _WORD(BYTES))
+            for r, total in enumerate(totals):
+                total.add(Eight.repeat(builder, builder.add(row_of(weights, 1, _WORD(r)), along)) * of_person)
+        for r, total in enumerate(totals):
+            total.add_to(row_of(sums, 0, _WORD(r)))
         return context.get_dummy_value()
 
     return types.void(sums, weights, products, people, strides), generate

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from fedstats.genotypes import PackedBlock, pack
+from fedstats.genotypes import DOSAGE_OF_CODE, PackedBlock, pack
 from fedstats.kernels import logistic
 from fedstats.kernels.logistic import logistic_people, logistic_sums, weighted_squares
-from fedstats.kernels.logistic_loops import _exponentials
+from fedstats.kernels.logistic_loops import decode, decode_by_bytes, residuals_and_weights
+from fedstats.kernels.logistic_tiles import DOSAGES
 from fedstats.kernels.newton import border, unpack
+from fedstats.kernels.vectors import LANES
 from tests.naive.logistic import sums
 
 PEOPLE, COVARIATES = 1203, 3
@@ -98,12 +101,41 @@ def test_warming_up_leaves_nothing_to_compile():
     assert (len(logistic._sums.signatures), len(logistic._squares.signatures)) == compiled
 
 
-def test_exponentials_are_those_of_numpy_to_the_last_bits():
-    eta = np.concatenate([np.linspace(-40, 40, 9_999), np.linspace(-0.35, 0.35, 9_999), [-800.0, 800.0, 0.0]])
-    found, bits = eta.copy(), np.empty(len(eta), np.int64)
+def test_residuals_and_weights_are_those_of_scipy_to_the_last_bits():
+    eta = np.concatenate([np.linspace(-40, 40, 9_992), np.linspace(-0.35, 0.35, 9_992)])
+    rng = np.random.default_rng(5)
+    g, mask = rng.uniform(0, 2, len(eta)), (rng.random(len(eta)) < 0.9) * 1.0
+    y = np.zeros(len(eta))  # residuals are then the fitted probabilities themselves, which are not rounded against 1
+    residual, weight, weighted_g = np.empty((3, len(eta)))
 
-    _exponentials(found, bits, bits.view(np.float64))
+    residuals_and_weights(eta, g, mask, y, residual, weight, weighted_g)
 
-    expected = np.exp(-np.clip(eta, -700.0, 700.0))
-    # The polynomial is off by one unit in the last place, and each of a dozen roundings by half of one, in part.
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    # The polynomial of the exponential is off by one unit in the last place, and each of a dozen roundings by half of
+    # one, in part; the weight has the probability twice.
+    mu = expit(eta)
+    np.testing.assert_allclose(residual, -mu * mask, rtol=2e-15)
+    np.testing.assert_allclose(weight, mu * expit(-eta) * mask, rtol=4e-15)
+    np.testing.assert_allclose(weighted_g, weight * g, rtol=3e-16)
+
+
+@pytest.mark.parametrize("eta", [700.0, 800.0, 1e300])
+def test_people_without_doubt_have_no_weight_and_finite_residuals(eta):
+    far, ones = np.tile([eta, -eta], LANES // 2), np.ones(LANES)
+    residual, weight, weighted_g = np.empty((3, LANES))
+
+    residuals_and_weights(far, ones, ones, ones, residual, weight, weighted_g)
+
+    np.testing.assert_allclose(residual, np.tile([0.0, 1.0], LANES // 2), atol=1e-15)
+    np.testing.assert_allclose(weight, 0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+@pytest.mark.parametrize("decoder", [decode, decode_by_bytes])
+def test_either_way_to_decode_gives_dosages_of_every_byte(decoder, turned):
+    packed = np.arange(256, dtype=np.uint8)
+    found = np.empty(4 * len(packed))
+
+    decoder(packed, DOSAGES[turned], 0.125, found)
+
+    dosages = DOSAGE_OF_CODE[(packed[:, None] >> np.array([0, 2, 4, 6])) & 3].ravel()
+    np.testing.assert_array_equal(found, np.where(dosages < 0, 0.125, 2.0 - dosages if turned else dosages))
