@@ -7,7 +7,9 @@ bytes are written as hexadecimal text by whoever makes the document.
 
 import hashlib
 import json
-from typing import TypeVar, cast
+from dataclasses import fields
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -31,10 +33,36 @@ def _adapter(kind: type) -> TypeAdapter[object]:
     return _ADAPTERS[kind]
 
 
+@cache
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Names of a document's fields, and whether each holds reals."""
+    return tuple((field.name, "float" in str(field.type)) for field in fields(kind))
+
+
+def _as_object(document: Any) -> dict[str, object]:  # Any: a document, of whatever class
+    """A document within a document, or the whole of it, for the encoder, which knows everything else it may hold."""
+    kind: type = type(document)
+    values = ((name, getattr(document, name), reals) for name, reals in _fields(kind))
+    return {name: _as_reals(value) if reals else value for name, value, reals in values}
+
+
+def _as_reals(value: object) -> object:
+    """Whole numbers among reals as reals: 1 and 1.0 are equal, and equal documents are equal bytes."""
+    if isinstance(value, dict):
+        return {key: _as_reals(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_reals(inner) for inner in value]
+    return float(value) if type(value) is int else value
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_as_object
+)
+
+
 def encode(subject: object) -> bytes:
     """Canonical JSON: keys sorted, no spaces, ASCII, so that equal documents are equal bytes."""
-    plain = _adapter(type(subject)).dump_python(subject, mode="json")
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return _ENCODER.encode(subject).encode("ascii")
 
 
 def decode(kind: type[D], body: bytes) -> D:

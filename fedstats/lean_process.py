@@ -134,6 +134,24 @@ def load_arrow_alone() -> None:
         import pyarrow as pa
 
         pa.array([0])
+    _load_functions_of_arrow()
+
+
+def _load_functions_of_arrow() -> None:
+    """Load Arrow's functions without the descriptions of their options, whose reading takes as long as loading Arrow.
+
+    What reads them is replaced meanwhile; where Arrow uses another reader some day, it takes its time.
+    """
+    reader = "pyarrow.vendored.docscrape"
+    if reader in sys.modules:
+        return
+    stand_in = ModuleType(reader)
+    stand_in.NumpyDocString = lambda _: {"Parameters": ()}  # type: ignore[attr-defined]  # of the module it stands for
+    sys.modules[reader] = stand_in
+    try:
+        importlib.import_module("pyarrow.compute")
+    finally:
+        del sys.modules[reader]
 
 
 def load_logging_alone() -> None:

@@ -157,12 +157,12 @@ def _log_most_likely(given: Alleles, male: Reals) -> Reals:
 def _what_is_left(of: _Observed, rows: Rows) -> PValues:
     """What the configurations that are likelier than the observed one leave."""
     rows = rows.take(rows.value >= _LEAST_TIE)
-    total, tied = np.zeros((2, 2, len(rows)))
+    total, tied = rows.value.copy(), rows.value * (rows.value <= _MOST_TIE)
     for now in walk(rows, _LEAST_TIE):
-        total[:, : now.shape[1]] += now
-        tied[:, : now.shape[1]] += now * (now <= _MOST_TIE)
-    ties = of.sums(rows, tied.sum(axis=0) + rows.value * (rows.value <= _MOST_TIE))
-    likelier = of.sums(rows, total.sum(axis=0) + rows.value) - ties
+        _add(now, total)
+        _add_ties(now, tied)
+    ties = of.sums(rows, tied)
+    likelier = of.sums(rows, total) - ties
     p = np.exp(of.log_p)
     return PValues(np.maximum(1 - p * likelier, 0.0), np.maximum(1 - p * (likelier + ties / 2), 0.0))
 
@@ -172,12 +172,26 @@ def _added_up(of: _Observed, rows: Rows) -> PValues:
     whole = rows.value < _LEAST_TIE
     rest, rows = rows.take(whole), rows.take(~whole)
     log_rest = of.given.take(rest.variant).log_row(rest.male) - of.log_p[rest.variant]
-    counted, tied = np.zeros((2, 2, len(rows)))
+    counted, tied = (rows.value * (rows.value <= _MOST_TIE) for _ in range(2))
     for now in walk(rows, _NEGLIGIBLE):
-        few = now * (now <= _MOST_TIE)
-        counted[:, : now.shape[1]] += few
-        tied[:, : now.shape[1]] += few * (few >= _LEAST_TIE)
-    at_mode = rows.value * (rows.value <= _MOST_TIE)
-    ties = of.sums(rows, tied.sum(axis=0) + at_mode)
-    unlikely = of.sums(rows, counted.sum(axis=0) + at_mode) + of.sums(rest, np.exp(log_rest))
+        _add(now * (now <= _MOST_TIE), counted)
+        _add_ties(now, tied)
+    ties = of.sums(rows, tied)
+    unlikely = of.sums(rows, counted) + of.sums(rest, np.exp(log_rest))
     return PValues(*(np.exp(of.log_p + np.log(sums)) for sums in (unlikely, unlikely - ties / 2)))
+
+
+def _add(now: Reals, sums: Reals) -> None:
+    """Add values of the first so many rows, shape (step, side, row), to the sums of their rows.
+
+    One step after the other: what a row gets does not depend on how many others are walked with it.
+    """
+    sums = sums[: now.shape[2]]
+    for step in now[:, 0] + now[:, 1]:
+        sums += step
+
+
+def _add_ties(now: Reals, tied: Reals) -> None:
+    """Add those that tie with the observed configuration, of which there are few."""
+    at = np.flatnonzero((now >= _LEAST_TIE) & (now <= _MOST_TIE))
+    np.add.at(tied, at % now.shape[2], now.ravel()[at])

@@ -20,8 +20,8 @@ from fedstats.arrays import Bools, Indices, Reals
 
 #: exp of more than this is no double.
 _LOG_MOST = 709.0
-#: Steps between two looks at how many rows are still walked.
-_STRIDE = 4
+#: Steps between two looks at how many rows are still walked: the more, the fewer these are, up to so many values.
+_FEWEST_STEPS, _MOST_STEPS, _VALUES = 4, 32, 32_768
 #: From here on Stirling's series, cut after four terms, is good to the last digit of a double.
 _STIRLING = 64
 
@@ -180,8 +180,8 @@ def rows_between(given: Alleles, log_observed: Reals, first: Reals, last: Reals)
 def walk(rows: Rows, least: float) -> Iterator[Reals]:
     """Values of the configurations on both sides of the modes, then of the next on either side, ...
 
-    Each time of the first so many rows, shape (side, row), in one array; values below `least` are zero, and it ends
-    when all are.
+    Some steps at a time, each time of the first so many rows, shape (step, side, row); values below `least` are zero,
+    and it ends when all are.
     """
     fewer, more, mode = rows.alleles - rows.mode, rows.others - rows.mode, rows.mode
     # Each ratio to the value before has two numbers over two, which all change by two a step. Upwards, and downwards:
@@ -192,12 +192,17 @@ def walk(rows: Rows, least: float) -> Iterator[Reals]:
     change = np.array([-2.0, 2.0])[:, None, None] * (one + two) + 4
     value = np.stack([rows.value, rows.value])
     while value.size:
-        for _ in range(_STRIDE):
-            value *= np.divide(product[0], product[1], out=one[0])
-            value *= value >= least
-            yield value
+        steps = int(np.clip(_VALUES // value.size, _FEWEST_STEPS, _MOST_STEPS))
+        values = np.empty((steps, *value.shape))
+        for now in values:
+            np.divide(product[0], product[1], out=now)
+            now *= value
+            value = now
             product += change
             change += 8
+        values *= values >= least
+        yield values
+        value = values[-1]
         left = np.flatnonzero(value[0] + value[1])
         active = int(left[-1]) + 1 if len(left) else 0
-        one, product, change, value = (array[..., :active] for array in (one, product, change, value))
+        product, change, value = (array[..., :active] for array in (product, change, value))

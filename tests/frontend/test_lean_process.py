@@ -32,6 +32,20 @@ def test_arrow_makes_arrays_without_pandas_and_data_frames_when_asked() -> None:
     assert said(script) == [False, ["a", "b"]]
 
 
+def test_functions_of_arrow_work_without_descriptions_of_their_options_and_other_readers_get_theirs() -> None:
+    script = (
+        "import json, sys, warnings; warnings.simplefilter('error')\n"
+        "from fedstats.lean_process import load_arrow_alone; load_arrow_alone()\n"
+        "import pyarrow as pa, pyarrow.compute as pc\n"
+        "from pyarrow.vendored.docscrape import NumpyDocString\n"
+        "found = pc.index_in(pa.array([3, 1]), value_set=pa.array([1, 3])).to_pylist()\n"
+        "read = NumpyDocString('Parameters\\n----------\\nx : int\\n    A number.')['Parameters']\n"
+        "print(json.dumps([found, pc.cast(pa.array([1]), pa.float64()).to_pylist(), read[0].name]))"
+    )
+
+    assert said(script) == [[1, 0], [1.0], "x"]
+
+
 def test_linear_algebra_has_one_thread_and_arrow_as_many_as_are_allowed() -> None:
     script = (
         "import json, os; from fedstats.lean_process import lean_process; lean_process()\n"
