@@ -15,6 +15,7 @@ import structlog
 import fedstats.analyses
 from fedstats.cohort import Cohort
 from fedstats.genotypes import pack
+from fedstats.kept_kernels import forget_old_kernels
 from fedstats.lean_process import load_compiler_alone
 from fedstats.step import STEPS, Step, parameter_dims
 from fedstats.study import Model, Term, Trait
@@ -36,6 +37,7 @@ def warm_kernels() -> None:
     """Load all steps, and run each once on invented people."""
     load_steps()
     load_compiler_alone()
+    forget_old_kernels()
     cohort = _invented()
     for step in STEPS.values():
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fedstats.kept_kernels import forget_old_kernels
 from fedstats.sandbox import ports
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +21,12 @@ settings.load_profile("any machine")
 def _interruptible() -> None:
     """Shells start commands in the background with SIGINT ignored, which processes of tests would inherit."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels_of_these_sources() -> None:
+    """Nothing is tested that was compiled from what a kernel was before."""
+    forget_old_kernels()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,7 @@ from fedstats.federation import Federation
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.backend import Backend, Events, Place, Provenance
 from fedstats.frontend.local_noise import LocalNoise
+from fedstats.kept_kernels import forget_old_kernels
 from fedstats.local import LocalSite, LocalSums
 from fedstats.planning.panel import PRESENT, Panel
 from fedstats.planning.request import Request
@@ -121,6 +122,7 @@ class LocalFederation(Analyst):
         floors: Floors = NO_FLOORS,
         noise_seed: int | None = None,
     ) -> None:
+        forget_old_kernels()
         key = os.urandom(32) if noise_seed is None else noise_seed.to_bytes(32, "big", signed=True)
         everything = np.full(len(panel), PRESENT, np.uint8)
         available = availability or dict.fromkeys(cohorts, everything)
