@@ -123,7 +123,7 @@ def values_of_eight_codes(typing_context: Any, target: Any, source: Any, values:
 def use_whole_vectors(typing_context: Any) -> Any:
     """Let the compiler turn loops of the calling kernel into vectors as long as the processor has.
 
-    For processors that once slowed down on long vectors it takes half of them, unless a function says otherwise.
+    For Intel's processors, of which early ones slowed down on long vectors, it takes half of them unless told so.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
