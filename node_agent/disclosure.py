@@ -59,7 +59,10 @@ def review(release: Additive, cohort: Cohort, model: Model, floors: Floors, ask:
     if model.traits:
         _parameters(cohort.size, model, floors)
     by_sex = any(name.startswith("male_") for name in release.schema()) and model.kind == "x"
-    for reason in (*too_few(cohort, model, floors), *(too_few_of_a_sex(cohort, model, floors) if by_sex else ())):
+    for reason in (
+        *too_few(cohort.minorities, model, floors),
+        *(too_few_of_a_sex(cohort, model, floors) if by_sex else ()),
+    ):
         raise _below(int(reason.limit), reason.rule, f"{_WHO[reason.rule]} of {reason.subject!r}")
 
 

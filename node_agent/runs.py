@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 from fedstats.errors import DisclosureRefused, ProtocolRefused
 from fedstats.identity.checks import is_hex
 from fedstats.identity.signing import Signed, open_signed
 from fedstats.planning.distance import TOO_CLOSE_TO_EARLIER
-from fedstats.planning.serve import serve
+from fedstats.planning.serve import Judged, judge
 from fedstats.planning.survey import ModelServe, Reason, Serve
 from fedstats.privacy.agreement import read_run_keys
 from fedstats.privacy.masking_node import check_run, open_run
@@ -15,6 +16,7 @@ from fedstats.wire.messages import PROTOCOL, Accepted, BeginOrder, LostNode, Pla
 from fedstats.wire.passes import members, run_context
 from node_agent.answers import answer_once, coordinator_name, opened, stored_answer
 from node_agent.charging import account_of, charge_people_list, charge_run, check_people_list
+from node_agent.cohort_people import bitmap
 from node_agent.locks import check_lock, check_pairs, cohorts_of, near_earlier, passes_in_the_way
 from node_agent.lone_columns import check_lone_columns
 from node_agent.node import Node
@@ -38,7 +40,7 @@ def propose(node: Node, signed: Signed) -> Signed:
     # Reading tables and matching a panel takes seconds: not while the ledger waits.
     check_plan(node, plan, coordinator_name(node, signed))
     check_people_list(node, plan)
-    found = _with_earlier(node, plan, plan_digest, served(node, plan))
+    found = _with_earlier(node, plan, _judged(node, plan))
     serving = node.signed(Serving(plan.run, node.name, plan_digest, found, node.policy.continue_without_me))
 
     def make() -> Signed:
@@ -57,21 +59,29 @@ def propose(node: Node, signed: Signed) -> Signed:
 
 def served(node: Node, plan: Plan) -> Serve:
     """What this node's floors say of the models of a plan."""
+    return _judged(node, plan).serve
+
+
+def _judged(node: Node, plan: Plan) -> Judged:
     cohorts, floors = node.cohorts, node.policy.floors()
-    return serve(cohorts.of_plan(plan), plan.study, floors, cohorts.allowed(plan), cohorts.allowed(plan, COUNTED))
+    return judge(cohorts.of_plan(plan), plan.study, floors, cohorts.allowed(plan), cohorts.allowed(plan, COUNTED))
 
 
-def _with_earlier(node: Node, plan: Plan, plan_digest: str, found: Serve) -> Serve:
+def _with_earlier(node: Node, plan: Plan, found: Judged) -> Serve:
     """The same, where people who are too close to some that were answered before are not served either."""
     reason = Reason(TOO_CLOSE_TO_EARLIER, node.policy.min_level)
-    models = {model.id: model for model in plan.study.models}
+    domains = {model.id: domain_of(model) for model in plan.study.models}
+    numbers = node.cohorts.number_people(plan)
 
-    def judged(one: ModelServe) -> ModelServe:
-        model = models[one.model]
-        near = near_earlier(node, node.cohorts.bits(plan, plan_digest, model), domain_of(model))
-        return replace(one, reasons=(*one.reasons, reason)) if near else one
+    @cache
+    def near(people: int, domain: str) -> bool:
+        return near_earlier(node, bitmap(numbers, found.people.sets[people]), domain)
 
-    return Serve(tuple(judged(one) for one in found.models))
+    def looked_at(one: ModelServe) -> ModelServe:
+        held = near(found.people.of_model[one.model], domains[one.model])
+        return replace(one, reasons=(*one.reasons, reason)) if held else one
+
+    return Serve(tuple(looked_at(one) for one in found.serve.models))
 
 
 def check_plan(node: Node, plan: Plan, coordinator: str) -> None:

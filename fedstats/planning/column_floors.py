@@ -9,17 +9,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedstats.arrays import Bools
-from fedstats.cohort import Cohort
+from fedstats.cohort import Cohort, Minorities
 from fedstats.planning.survey import Reason
 from fedstats.study import Floors, Model
 
 
-def too_few(cohort: Cohort, model: Model, floors: Floors) -> Iterator[Reason]:
+def too_few(found: Minorities, model: Model, floors: Floors) -> Iterator[Reason]:
     """Columns that fewer people than the floor tell apart, but some; cases or controls must be enough at every node.
 
     A column that has one value here tells nothing of anybody here.
     """
-    found = cohort.minorities
     for trait, minority in zip(model.traits, found.traits, strict=True):
         binary = trait.kind == "binary"
         some = binary or minority.people > 0
