@@ -32,15 +32,25 @@ def create(  # one parameter a flag: this is the command line
     key_holder: Annotated[
         bool, typer.Option("--key-holder", help="Make a key holder, too, for --privacy paillier.")
     ] = False,
-    key_bits: Annotated[int, typer.Option(metavar="N", help="Length of the key holder's modulus.")] = 3072,
+    key_bits: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of the key holder's modulus; 3072 unless said.")
+    ] = None,
 ) -> None:
     """Split pooled data into one folder a site, ready to run."""
     from fedstats.cli.output import say
     from fedstats.errors import UsageError
     from fedstats.sandbox.create import create as make
+    from fedstats.sandbox.key_holder import DEFAULT_BITS
 
     if policy not in ("default", "validation"):
         raise UsageError(f"--policy {policy!r} is not known; there are default and validation", code="BAD_POLICY")
+    if key_bits is not None and not key_holder:
+        raise UsageError(
+            f"--key-bits {key_bits} is for a key holder, and none is made",
+            code="NO_EFFECT",
+            hint="Add --key-holder, or leave it out.",
+        )
+    bits = (DEFAULT_BITS if key_bits is None else key_bits) if key_holder else 0
     made = make(
         folder,
         bfile=bfile,
@@ -51,12 +61,12 @@ def create(  # one parameter a flag: this is the command line
         policy="validation" if policy == "validation" else "default",
         swap=tuple(swap.split(",")) if swap else (),
         continue_without_me=tuple(continue_without_me.split(",")) if continue_without_me else (),
-        key_bits=key_bits if key_holder else 0,
+        key_bits=bits,
     )
     for site in made.sites:
         say(f"{site.name:<12} {site.people:>9,} people   {made.sandbox.nodes[site.name]}")
     if key_holder:
-        say(f"{'key holder':<12} {key_bits:>9,} bits     {made.sandbox.key_holder}")
+        say(f"{'key holder':<12} {bits:>9,} bits     {made.sandbox.key_holder}")
     if made.left_out:
         say(f"{made.left_out:,} people have no site and are left out")
     _say_floors(made.broken, policy)

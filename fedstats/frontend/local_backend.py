@@ -22,6 +22,7 @@ from fedstats.frontend.backend import Backend, Events, Place, Provenance
 from fedstats.frontend.local_noise import LocalNoise
 from fedstats.kept_kernels import forget_old_kernels
 from fedstats.local import LocalSite, LocalSums
+from fedstats.planning.faults import Fault, raise_faults
 from fedstats.planning.panel import PRESENT, Panel
 from fedstats.planning.request import Request
 from fedstats.planning.serve import serve
@@ -78,8 +79,12 @@ class LocalBackend:
         return {name: serve(data, study, self.floors, people.allowed(data)) for name, data in self.datasets.items()}
 
     def plan(self, study: Study) -> bytes:  # noqa: ARG002  # nobody is asked
-        """Nothing is proposed in one process."""
-        return b""
+        """Refused: nothing is proposed in one process."""
+        raise UsageError(
+            "--plan-only proposes a plan to nodes, and in one process there are none",
+            code="NO_EFFECT",
+            hint="Leave it out, or connect to a federation.",
+        )
 
     def federation(self, study: Study) -> Federation:
         """Sums in this process, noised as nodes would where a study is of noised totals."""
@@ -129,7 +134,21 @@ class LocalFederation(Analyst):
 
         @contextmanager
         def open_backend(request: Request, place: Place, events: Events) -> Iterator[Backend]:  # noqa: ARG001
-            chosen = {name: cohorts[name] for name in request.nodes or cohorts}
+            chosen = {name: cohorts[name] for name in _asked(request, place, cohorts)}
             yield LocalBackend(chosen, panel, available, floors, exact_floats, noise_key=key)
 
         super().__init__(open_backend)
+
+
+def _asked(request: Request, place: Place, cohorts: Mapping[str, Dataset]) -> Sequence[str]:
+    """Names of the data sets that a request is about."""
+    if place.resume:
+        raise UsageError(
+            "--resume goes on with an interrupted run, and a run in one process keeps no state to go on from",
+            code="NO_EFFECT",
+            hint="Leave it out, and run the analysis again.",
+        )
+    known = ", ".join(cohorts)
+    unknown = [name for name in request.nodes if name not in cohorts]
+    raise_faults([Fault(f"there is no site {name!r}; the sites are {known}", "UNKNOWN_NODE") for name in unknown])
+    return request.nodes or tuple(cohorts)

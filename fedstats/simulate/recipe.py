@@ -1,8 +1,9 @@
 """What to simulate: sizes, structure, and the troubles that real data lack or hide."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedstats.errors import UsageError
+from fedstats.errors import FaultyInput, UsageError
 
 #: Names of sites, in order; further ones are called S21, S22, ...
 COUNTRIES = (
@@ -54,7 +55,20 @@ class Recipe:
         return tuple(COUNTRIES[i] if i < len(COUNTRIES) else f"S{i + 1}" for i in range(self.sites))
 
     def check(self) -> None:
-        """Raise UsageError where a number makes no sense, naming the option."""
+        """Refuse numbers that make no sense, and options that would change nothing.
+
+        Raises
+        ------
+        UsageError
+            Code BAD_RECIPE, naming every such option.
+        """
+        faults = [*self._out_of_range(), *self._without_effect()]
+        if len(faults) == 1:
+            raise UsageError(faults[0], code="BAD_RECIPE")
+        if faults:
+            raise FaultyInput("the simulation", faults, code="BAD_RECIPE")
+
+    def _out_of_range(self) -> Iterator[str]:
         limits = {
             "sites": (self.sites, 1, 1000),
             "samples": (self.samples, 20 * max(self.sites, 1), 5_000_000),
@@ -66,4 +80,11 @@ class Recipe:
         }
         for name, (value, least, most) in limits.items():
             if not least <= value <= most:
-                raise UsageError(f"--{name} is {value}; it must lie between {least} and {most}", code="BAD_RECIPE")
+                yield f"--{name} is {value}; it must lie between {least} and {most}"
+
+    def _without_effect(self) -> Iterator[str]:
+        for name, planted in (("confounded", self.confounded), ("controls-only", self.controls_only)):
+            if planted and self.sites == 1:
+                yield f"--{name} plants a difference between sites, and there is one site"
+        if self.missing_by_trait and self.missing_rate == 0:
+            yield "--missing-by-trait says whose calls are missing, and with --missing-rate 0 none are"

@@ -35,6 +35,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["freq", "--federation", "f.toml", "--out", "run", "--maf", "0.01"], ["no such option: --maf"]),
         (["simulate"], ["missing argument"]),
         (["simulate", "study", "--samples", "3"], ["--samples is 3", "must lie between"]),
+        (["simulate", "study", "--sites", "1", "--confounded"], ["--confounded", "there is one site"]),
+        (["simulate", "study", "--sites", "1", "--controls-only"], ["--controls-only", "there is one site"]),
+        (["simulate", "study", "--missing-rate", "0", "--missing-by-trait"], ["--missing-by-trait", "none are"]),
+        (
+            ["simulate", "study", "--samples", "3", "--fst", "0.9"],
+            ["the simulation has 2 faults", "--samples is 3", "--fst is 0.9"],
+        ),
+        (
+            [
+                *("sandbox", "create", "x", "--bfile", "a", "--pheno", "b", "--covar", "c"),
+                *("--site-column", "s", "--key-bits", "2048"),
+            ],
+            ["--key-bits 2048 is for a key holder, and none is made", "Add --key-holder"],
+        ),
         (["sandbox", "up", "nowhere"], ["nowhere holds no sandbox", "fedstats sandbox create nowhere"]),
         (
             ["sandbox", "create", "x", "--policy", "lax", "--bfile", "a", "--pheno", "b", "--covar", "c"],

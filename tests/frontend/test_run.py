@@ -1,8 +1,10 @@
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -208,6 +210,26 @@ def test_lists_of_people_are_counted_in_log_record_and_report(tmp_path: Path) ->
     assert "named by --remove" in (tmp_path / "run.report.html").read_text()
     for name in ("run.log", "run.run.json", "run.report.html"):
         assert people[0][1] not in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"nodes": ["A", "X"]}, "there is no site 'X'; the sites are A, B, C"),
+        ({"nodes": ["X", "Y"]}, "the request has 2 faults"),
+        ({"plan_only": True, "out": "run"}, "--plan-only proposes a plan to nodes, and in one process there are none"),
+        ({"resume": True, "out": "run"}, "--resume goes on with an interrupted run"),
+    ],
+)
+def test_what_means_nothing_in_one_process_is_refused(
+    keywords: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match=re.escape(said)):
+        three_sites().gwas("qt1", chr="22", **keywords)
+
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".log"] == []
 
 
 def test_lists_that_change_nothing_are_told(tmp_path: Path) -> None:
