@@ -5,7 +5,7 @@ import mmap
 import os
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class BlobFolder:
     folder: Path
     records: Records
     runs: RunRecords
+    #: Names of files that are being written.
+    _drafts: set[str] = field(default_factory=set, repr=False)
 
     def store(self, order: BlobOrder, data: bytes) -> None:
         """Keep a blob durably, once it is the one that was announced."""
@@ -78,8 +80,9 @@ class BlobFolder:
 
         Not at once: equal asks are one blob, and between Put and Open no pass names it yet.
         """
-        for stray in self.folder.glob("*.part"):  # a crash left them
-            stray.unlink(missing_ok=True)
+        for stray in self.folder.glob("*.part"):  # a crash left them; an agent that just started takes in others
+            if stray.name not in self._drafts:
+                stray.unlink(missing_ok=True)
         live = {record.order.asks for record in self.records.live_passes()}
         for sha256 in self.records.blobs_for("asks"):
             path = self.folder / sha256
@@ -101,11 +104,15 @@ class BlobFolder:
     def _write(self, sha256: str, data: bytes) -> None:
         # A name of its own: the same blob may come twice at a time, and neither may cut the other's short.
         draft = self.folder / f"{sha256}.{secrets.token_hex(4)}.part"
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.folder / sha256)
+        self._drafts.add(draft.name)
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.folder / sha256)
+        finally:
+            self._drafts.discard(draft.name)
         sync_folder(self.folder)
 
 

@@ -1,5 +1,7 @@
 """The end of a run at a node: what is deleted, what is refused, and what happens to runs that nobody finished."""
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -218,3 +220,21 @@ def test_what_a_proposal_needs_stays_when_the_run_that_brought_it_ends(driver: D
     node = node_of(driver)
     assert node.records.has_blob(second.panel)
     assert node.records.has_blob(second.variants)
+
+
+def test_a_blob_that_comes_in_while_an_agent_clears_up_is_kept(driver: Driver, monkeypatch: pytest.MonkeyPatch):
+    """An agent that was started again answers before it has cleared up what a crash left."""
+    line, blobs = driver.lines["FI"], node_of(driver).blobs
+    stray = blobs.folder / f"{'0' * 64}.abcd.part"
+    stray.write_bytes(b"half")
+    fsync = os.fsync
+
+    def in_the_middle(descriptor: int) -> None:
+        blobs.sweep(time.time())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", in_the_middle)
+    digest = line.put("run-9", "people", b'{"keep":null,"remove":[]}')
+
+    assert (blobs.folder / digest).read_bytes() == b'{"keep":null,"remove":[]}'
+    assert not stray.exists()
