@@ -46,7 +46,7 @@ class KnownMinorities:
     _known: dict[tuple[bytes, Trait | Term], Minority] = field(default_factory=dict)
 
     def of(self, cohort: Cohort, model: Model) -> Minorities:
-        """What `cohort.minorities` says."""
+        """What `cohort.minorities` says; of no accounting model, whose columns hold other values."""
         people = np.packbits(cohort.people).tobytes()
 
         def among(columns: Sequence[Trait | Term], values: Reals) -> tuple[Minority, ...]:

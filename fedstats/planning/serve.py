@@ -24,17 +24,19 @@ class Judged:
 
 
 def serve(dataset: Dataset, study: Study, floors: Floors, allowed: Bools, counted: Bools | None = None) -> Serve:
-    """Say for every model of a study whether this node serves it, at the node; arguments as for `judge`."""
+    """What `judge` says, without who is in the models."""
     return judge(dataset, study, floors, allowed, counted).serve
 
 
 def judge(dataset: Dataset, study: Study, floors: Floors, allowed: Bools, counted: Bools | None = None) -> Judged:
-    """The same, with who is in each model.
+    """Say for every model of a study whether this node serves it, and who is in it, at the node.
 
     `floors` are of the node's own policy; `allowed`, shape (person,), are on the lists of the request. The accounting
     model is of `counted`, the same people unless said.
     """
-    known, reasons, who = KnownMinorities(), {}, {}
+    known = KnownMinorities()
+    reasons: dict[str, tuple[Reason, ...]] = {}
+    who: dict[str, Bools] = {}
     # One cohort at a time: the columns of a hundred models are too many to be held together.
     for model in study.models:
         cohort = cohort_of(dataset, model, counted if model.accounting and counted is not None else allowed)

@@ -195,6 +195,18 @@ def test_nor_in_two_plans_one_after_the_other(tmp_path: Path):
             begin_at(driver, plan, "FI")
 
 
+def test_planning_is_told_which_models_have_people_who_are_too_close(tmp_path: Path):
+    """Those with the very people that were answered are not, nor is who lacks which column, which nobody has asked."""
+    columns = replace(COUNTING, id="people", traits=PAIR[1].traits, accounting=True)
+    with driven_locally(two_traits(tmp_path, ON)) as driver:
+        answered(driver, plan_of(driver, "run-1", (replace(PAIR[1], id="a0"),)))
+        answer = driver.propose(plan_of(driver, "run-2", (PAIR[1], replace(PAIR[0], id="a2"), columns)))["FI"]
+
+        models = decode(Serving, answer.body).serve.models
+        close = [each.model for each in models if "too_close_to_earlier" in [r.rule for r in each.reasons]]
+        assert close == ["a2"]
+
+
 def test_two_runs_side_by_side_cannot_both_be_opened(tmp_path: Path):
     with driven_locally(two_traits(tmp_path, ON)) as driver:
         first, second = plan_of(driver, "run-1", PAIR[:1]), plan_of(driver, "run-2", (replace(PAIR[1], id="a0"),))

@@ -68,6 +68,15 @@ def test_a_node_says_which_models_are_too_close_and_not_how_far():
     assert all(each.too_close == () for each in served(study, nodes)["EE"].models)
 
 
+def test_as_many_people_as_the_floor_are_enough():
+    nodes = nodes_of(q=lacking(0), s=lacking(0, 1, 2, 3))
+    (study,) = planned(nodes)
+
+    assert all(each.too_close == () for each in served(study, nodes)["FI"].models)
+    stricter = served(study, nodes, replace(FLOORS, min_level=4))["FI"]
+    assert [each.too_close for each in stricter.models] == [("a1",), ("a0",), ()]
+
+
 def test_traits_that_are_too_close_at_one_node_take_their_common_people():
     nodes = nodes_of(q=lacking(0), r=lacking(1), s=lacking(2, 3, 4, 5))
 
