@@ -22,12 +22,13 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.records import Record, kept, newest
-from fedstats.planning.request import LARGEST_PASS
+from fedstats.study import LARGEST_PASS
 
 #: What is said of figures from `--quick`.
 QUICK = (
-    "**A check of the arithmetic, not an estimate**: from small data (`--quick`), all of it below one pass of 65,536 "
-    "variants, where start-up hides the slopes of time, and memory that a pass bounds looks as if it grew.\n\n"
+    "**A check of the arithmetic, not an estimate**: from small data (`--quick`), all of it below one pass of "
+    f"{LARGEST_PASS:,} variants, where start-up hides the slopes of time, and memory that a pass bounds looks as if it "
+    "grew.\n\n"
 )
 #: Tasks that are the same scan as the points of growth, and larger.
 LARGER = ("linear", "linear-large")

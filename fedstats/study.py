@@ -13,6 +13,9 @@ from fedstats.documents import document
 VariantKind = Literal["autosome", "x", "y", "mt"]
 KINDS: tuple[VariantKind, ...] = ("autosome", "x", "y", "mt")
 
+#: At most this many variants in a pass; what a run takes of memory, at a node and at the coordinator, follows from it.
+LARGEST_PASS = 100_000
+
 
 @document
 @dataclass(frozen=True)
@@ -177,7 +180,7 @@ class Chunk:
     kind
         The kind of all its variants.
     variants
-        Increasing indices into the panel, shape (variant,); at most 65,536.
+        Increasing indices into the panel, shape (variant,); at most `LARGEST_PASS`.
     """
 
     number: int
@@ -191,7 +194,7 @@ class Chunk:
             yield Block(variants[first : first + size])
 
 
-def chunks(kinds: np.ndarray, selected: Indices, size: int = 65_536) -> tuple[Chunk, ...]:
+def chunks(kinds: np.ndarray, selected: Indices, size: int = LARGEST_PASS) -> tuple[Chunk, ...]:
     """Chunks of the selected variants in panel order: runs of one kind, at most `size` long.
 
     Parameters

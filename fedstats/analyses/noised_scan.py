@@ -19,10 +19,8 @@ from fedstats.cohort import Cohort
 from fedstats.federation import Federation
 from fedstats.kernels.tails import log10_p_of_z
 from fedstats.step import Along, local_step
-from fedstats.study import Block, Chunk
+from fedstats.study import LARGEST_PASS, Block, Chunk
 
-#: All variants of a pass in one ask: sums of residuals, which come once an ask, are then paid for once.
-WHOLE_CHUNK = 65_536
 #: Counts of alleles may carry more noise than scores, which decide about associations; totals of residuals less.
 _OF_COUNTS, _OF_RESIDUALS = 2.0, 0.25
 #: A variance of the genotype below this many deviations of its noise cannot be told from none.
@@ -193,5 +191,5 @@ def _arms(share: float, people: int, variants: int) -> dict[str, Any]:  # Any: a
 
 
 def blocks(chunk: Chunk) -> list[Block]:
-    """The chunk as one block."""
-    return list(chunk.blocks(size=WHOLE_CHUNK))
+    """The chunk as one block: sums of residuals, which come once an ask, are then paid for once."""
+    return list(chunk.blocks(size=LARGEST_PASS))

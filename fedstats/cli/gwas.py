@@ -102,7 +102,7 @@ def gwas(  # one parameter a flag: this is the command line
     delta: Delta = None,
     ranges: Ranges = None,
     project: Project = "",
-    pass_variants: PassVariants = 65_536,
+    pass_variants: PassVariants = 100_000,
     wait: Wait = "2h",
     *,
     resume: Resume = False,

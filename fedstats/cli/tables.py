@@ -50,7 +50,7 @@ def _command(kind: str, summary: str) -> Callable[..., Any]:
         delta: Delta = None,
         ranges: Ranges = None,
         project: Project = "",
-        pass_variants: PassVariants = 65_536,
+        pass_variants: PassVariants = 100_000,
         wait: Wait = "2h",
         *,
         resume: Resume = False,

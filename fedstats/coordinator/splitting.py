@@ -8,10 +8,9 @@ from typing import Any, Generic
 from fedstats.additive import Limits, Slot, layout, total_words
 from fedstats.documents import digest
 from fedstats.identity.signing import framed
-from fedstats.planning.request import LARGEST_PASS
 from fedstats.privacy.conceal import Widths
 from fedstats.step import Q, S, Step, to_arrays
-from fedstats.study import Block, Model
+from fedstats.study import LARGEST_PASS, Block, Model
 from fedstats.wire.arrays import asks_to_bytes
 from fedstats.wire.passes import CHECK_WORDS, layout_digest, word_widths
 

@@ -23,9 +23,9 @@ from fedstats.frontend.run import run_to_the_end
 from fedstats.frontend.sinks import Result
 from fedstats.frontend.tables import VariantTable
 from fedstats.planning.noise_rules import LARGEST_DELTA
-from fedstats.planning.request import LARGEST_PASS, AnalysisKind, Request, check_request
+from fedstats.planning.request import AnalysisKind, Request, check_request
 from fedstats.planning.setting_options import SettingOptions
-from fedstats.study import Filters
+from fedstats.study import LARGEST_PASS, Filters
 
 
 class Common(TypedDict, total=False):

@@ -32,8 +32,8 @@ _SMALL = 1e-3
 _FAR = 8.0
 #: exp of less than this is as good as zero.
 _LOG_LEAST = -709.0
-#: Rows walked together: what they need stays in a usual L2 cache.
-_BATCH = 16_384
+#: Rows made together: a few megabytes.
+_BATCH = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def exact_p_on_x(
     )
     observed = _Observed.of(given, heterozygous.astype(np.float64), male.astype(np.float64))
     found = PValues(np.zeros(len(heterozygous)), np.zeros(len(heterozygous)))
-    near = np.flatnonzero(observed.log_fall <= _FAR)
+    near = np.flatnonzero(observed.log_middle <= _FAR)
     _fill(found, near, observed, _what_is_left, _log_most_likely, np.log(_LEAST_TIE))
     small = np.flatnonzero((found.p < _SMALL) & (observed.log_p > _LOG_LEAST))
     _fill(found, small, observed, _added_up, Alleles.log_row, np.log(_NEGLIGIBLE))
@@ -90,22 +90,34 @@ def exact_p_on_x(
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """Variants with the log of the probability of what was observed, and how far that is below the likeliest."""
+    """Variants with the log of the probability of what was observed.
+
+    Attributes
+    ----------
+    middle, log_middle
+        About the likeliest number of males with the allele, and how far the log of the probability of the likeliest
+        configuration with so many is above that of what was observed.
+    """
 
     given: Alleles
     log_p: Reals
-    log_fall: Reals
+    middle: Reals
+    log_middle: Reals
 
     @classmethod
     def of(cls, given: Alleles, het: Reals, male: Reals) -> "_Observed":
         """Of these heterozygotes and males with the allele."""
         log_p = given.log_p(het, male)
         middle = np.clip(np.rint(given.males * given.frequencies[0]), *given.range_of_males())
-        return cls(given, log_p, np.maximum(given.log_p(given.mode(middle), middle) - log_p, 0.0))
+        return cls(given, log_p, middle, given.log_p(given.mode(middle), middle) - log_p)
 
     def take(self, chosen: Indices) -> "_Observed":
         """Some of the variants."""
-        return _Observed(self.given.take(chosen), self.log_p[chosen], self.log_fall[chosen])
+        return _Observed(self.given.take(chosen), *(a[chosen] for a in (self.log_p, self.middle, self.log_middle)))
+
+    def rows(self, first: Reals, last: Reals) -> Rows:
+        """Rows in units of what was observed, from `first` to `last` males with the allele of each variant."""
+        return rows_between(self.given, self.middle, self.log_middle, first, last)
 
     def sums(self, rows: Rows, values: Reals) -> Reals:
         """Sums of the values of each variant's rows."""
@@ -126,7 +138,7 @@ def _fill(
     batch = np.cumsum(last - first + 1) // _BATCH
     for some in np.split(np.arange(len(chosen)), np.flatnonzero(np.diff(batch)) + 1):
         one = of.take(some)
-        made = values(one, rows_between(one.given, one.log_p, first[some], last[some]))
+        made = values(one, one.rows(first[some], last[some]))
         found.p[chosen[some]], found.mid[chosen[some]] = made.p, made.mid
 
 
@@ -135,7 +147,7 @@ def _window(of: _Observed, log_of_row: Callable[[Alleles, Reals], Reals], log_le
     given, (fewest, most) = of.given, of.given.range_of_males()
     if not given.males.any():
         return fewest, most
-    log_range = of.log_fall - log_least + 0.1
+    log_range = np.maximum(of.log_middle, 0.0) - log_least + 0.1
     middle = given.males * given.frequencies[0]
     # As far as a normal curve would go, and a little further, as skewed ones do; then a look at the ends.
     half = given.deviation_of_males() * np.sqrt(2 * log_range) + log_range / 3
@@ -156,11 +168,11 @@ def _log_most_likely(given: Alleles, male: Reals) -> Reals:
 
 def _what_is_left(of: _Observed, rows: Rows) -> PValues:
     """What the configurations that are likelier than the observed one leave."""
-    rows = rows.take(rows.value >= _LEAST_TIE)
+    rows = rows.longest_first(rows.value >= _LEAST_TIE)
     total, tied = rows.value.copy(), rows.value * (rows.value <= _MOST_TIE)
-    for now in walk(rows, _LEAST_TIE):
-        _add(now, total)
-        _add_ties(now, tied)
+    for first, now in walk(rows, _LEAST_TIE):
+        _add(now, total[first:])
+        _add_ties(now, tied[first:])
     ties = of.sums(rows, tied)
     likelier = of.sums(rows, total) - ties
     p = np.exp(of.log_p)
@@ -170,12 +182,13 @@ def _what_is_left(of: _Observed, rows: Rows) -> PValues:
 def _added_up(of: _Observed, rows: Rows) -> PValues:
     """The sum of the configurations that are no likelier than the observed one."""
     whole = rows.value < _LEAST_TIE
-    rest, rows = rows.take(whole), rows.take(~whole)
-    log_rest = of.given.take(rest.variant).log_row(rest.male) - of.log_p[rest.variant]
+    rest, rows = rows.take(whole), rows.longest_first(~whole)
+    of_rest = of.given.take(rest.variant)
+    log_rest = of_rest.log_row(of_rest.alleles - rest.alleles) - of.log_p[rest.variant]
     counted, tied = (rows.value * (rows.value <= _MOST_TIE) for _ in range(2))
-    for now in walk(rows, _NEGLIGIBLE):
-        _add(now * (now <= _MOST_TIE), counted)
-        _add_ties(now, tied)
+    for first, now in walk(rows, _NEGLIGIBLE):
+        _add(now * (now <= _MOST_TIE), counted[first:])
+        _add_ties(now, tied[first:])
     ties = of.sums(rows, tied)
     unlikely = of.sums(rows, counted) + of.sums(rest, np.exp(log_rest))
     return PValues(*(np.exp(of.log_p + np.log(sums)) for sums in (unlikely, unlikely - ties / 2)))

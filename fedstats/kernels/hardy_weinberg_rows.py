@@ -1,7 +1,8 @@
 """Configurations of genotypes given their alleles: closed probabilities, and rows of them walked many at a time.
 
 A configuration is a number of males with the allele and a number of heterozygotes among the others. A row has all
-configurations with one number of males; where nobody is male there is one row. Numbers are whole numbers in doubles,
+configurations with one number of males; where nobody is male there is one row. From one configuration the next has its
+probability by a ratio of small products, which costs far less than logarithms. Numbers are whole numbers in doubles,
 whose products are still exact.
 
 References
@@ -10,7 +11,7 @@ Loader (2000), Fast and accurate computation of binomial probabilities.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 
@@ -20,6 +21,8 @@ from fedstats.arrays import Bools, Indices, Reals
 
 #: exp of more than this is no double.
 _LOG_MOST = 709.0
+#: Rows walked together: they are of about the same length, and what they need stays in a usual L2 cache.
+_TOGETHER = 4096
 #: Steps between two looks at how many rows are still walked: the more, the fewer these are, up to so many values.
 _FEWEST_STEPS, _MOST_STEPS, _VALUES = 4, 32, 32_768
 #: From here on Stirling's series, cut after four terms, is good to the last digit of a double.
@@ -130,14 +133,12 @@ def _table_at_mean(size: int) -> Reals:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of some variants, longest walk first, shape (row,) each.
+    """Rows of some variants, shape (row,) each.
 
     Attributes
     ----------
     variant
         To which of the variants a row belongs.
-    male
-        Males with the allele.
     mode
         The likeliest number of heterozygotes.
     value
@@ -147,7 +148,6 @@ class Rows:
     """
 
     variant: Indices
-    male: Reals
     mode: Reals
     value: Reals
     alleles: Reals
@@ -156,33 +156,79 @@ class Rows:
     def __len__(self) -> int:
         return len(self.variant)
 
-    def take(self, chosen: Bools | Indices) -> "Rows":
+    def take(self, chosen: Bools | Indices | slice) -> "Rows":
         """Some of the rows."""
         return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
-
-def rows_between(given: Alleles, log_observed: Reals, first: Reals, last: Reals) -> Rows:
-    """All rows of each variant from `first` to `last` males with the allele."""
-    number = (last - first + 1).astype(np.int64)
-    variant = np.repeat(np.arange(len(number)), number)
-    before = np.cumsum(number) - number
-    male = np.repeat(first - before, number) + np.arange(len(variant), dtype=np.float64)
-    of = given.take(variant)
-    mode = of.mode(male)
-    log = np.minimum(of.log_p(mode, male) - log_observed[variant], _LOG_MOST)
-    alleles = of.alleles - male
-    rows = Rows(variant, male, mode, np.exp(log), alleles, 2 * of.females - alleles)
-    # As many steps as a normal curve's: only the order matters, and that only for speed.
-    steps = np.sqrt(np.maximum(log, 0.0)) * mode / np.sqrt(np.maximum(of.females, 1.0))
-    return rows.take(np.argsort(-steps.astype(np.int16), kind="stable"))
+    def longest_first(self, chosen: Bools) -> "Rows":
+        """Some of the rows, in about the order of how far they are walked."""
+        # As many steps as a normal curve's: only the order matters, and that only for speed.
+        steps = np.sqrt(np.log(np.maximum(self.value, 1.0)) / np.maximum(self.alleles + self.others, 1.0)) * self.mode
+        order = np.argsort(np.where(chosen, -steps, 1.0).astype(np.int16), kind="stable")
+        return self.take(order[: np.count_nonzero(chosen)])
 
 
-def walk(rows: Rows, least: float) -> Iterator[Reals]:
+def rows_between(given: Alleles, middle: Reals, log_middle: Reals, first: Reals, last: Reals) -> Rows:
+    """All rows of each variant from `first` to `last` males with the allele, between which `middle` lies.
+
+    `log_middle` is the log of the probability of the likeliest configuration with that many, in the units of the rows.
+    """
+    value, number = np.exp(np.minimum(log_middle, _LOG_MOST)), len(middle)
+    alleles = given.alleles - middle
+    others = 2 * given.females - alleles
+    start = Rows(np.arange(number), given.mode(middle), value, alleles, others)
+    if not given.males.any():
+        return start
+    # Fewer males with the allele are more with the other one, so that both ways are gone at once.
+    turned = Rows(start.variant + number, start.mode, value, others, alleles)
+    male = np.concatenate([middle, given.males - middle])
+    beyond = np.concatenate([last - middle, middle - first])
+    found = _joined([start, *_rows_above(_joined([start, turned]), male, np.tile(given.males, 2), beyond)])
+    of_other = found.variant >= number
+    alleles = np.where(of_other, found.others, found.alleles)
+    others = np.where(of_other, found.alleles, found.others)
+    return Rows(found.variant - number * of_other, found.mode, found.value, alleles, others)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    return Rows(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Rows)))
+
+
+def _rows_above(row: Rows, male: Reals, males: Reals, beyond: Reals) -> Iterator[Rows]:
+    """The rows with one male more, then with one more than these, up to so many more of each of the first rows.
+
+    Notes
+    -----
+    From m to m + 1 of M males with the allele, females have one allele less: the likeliest number h of heterozygotes is
+    one more or one less. With a females homozygous for the allele and b for the other, the probability is multiplied by
+    (M - m) / (m + 1) times 2a / (h + 1) or h / 2(b + 1).
+    """
+    order = np.argsort(-beyond, kind="stable")
+    row, male, males, largest = row.take(order), male[order], males[order], (row.alleles + row.others + 3)[order]
+    for number in np.searchsorted(-beyond[order], -np.arange(1.0, beyond.max(initial=0.0) + 1), "right"):
+        row, male, males, largest = row.take(slice(number)), male[:number], males[:number], largest[:number]
+        alleles, others = row.alleles - 1, row.others + 1
+        # As in `Alleles.mode`: the least number of this parity from (alleles * others - 2) / (2 females + 3) on.
+        more = alleles * others - 2 > (row.mode - 1) * largest
+        above = np.where(more, row.alleles - row.mode, row.mode) * (males - male)
+        male = male + 1
+        below = np.where(more, row.mode + 1, others - row.mode + 1) * male
+        row = Rows(row.variant, row.mode + np.where(more, 1.0, -1.0), row.value * (above / below), alleles, others)
+        yield row
+
+
+def walk(rows: Rows, least: float) -> Iterator[tuple[int, Reals]]:
     """Values of the configurations on both sides of the modes, then of the next on either side, ...
 
-    Some steps at a time, each time of the first so many rows, shape (step, side, row); values below `least` are zero,
-    and it ends when all are.
+    Some steps and some rows at a time, the longest rows first: where these rows begin, and their values, shape
+    (step, side, row); values below `least` are zero, and rows end when all that follow are.
     """
+    for first in range(0, len(rows), _TOGETHER):
+        for values in _walked(rows.take(slice(first, first + _TOGETHER)), least):
+            yield first, values
+
+
+def _walked(rows: Rows, least: float) -> Iterator[Reals]:
     fewer, more, mode = rows.alleles - rows.mode, rows.others - rows.mode, rows.mode
     # Each ratio to the value before has two numbers over two, which all change by two a step. Upwards, and downwards:
     one = np.array([[fewer, mode], [mode + 1, fewer + 2]])

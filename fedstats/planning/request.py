@@ -9,7 +9,7 @@ from fedstats.documents import document
 from fedstats.errors import FaultyInput
 from fedstats.planning.noise_rules import noise_faults
 from fedstats.planning.setting_options import SettingOptions
-from fedstats.study import Filters
+from fedstats.study import LARGEST_PASS, Filters
 
 AnalysisKind = Literal["gwas", "freq", "hardy", "missing"]
 ModelChoice = Literal["auto", "linear", "logistic"]
@@ -17,9 +17,6 @@ Privacy = Literal["masked", "plain", "paillier", "dp"]
 
 #: Names of projects: short, and nothing that a log or a file name could stumble over.
 PROJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
-
-#: At most this many variants in a pass; the protocol's memory at a node follows from it.
-LARGEST_PASS = 65_536
 
 
 @document

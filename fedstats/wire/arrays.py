@@ -7,6 +7,7 @@ import numpy as np
 
 from fedstats.arrays import Indices
 from fedstats.errors import ProtocolRefused
+from fedstats.study import LARGEST_PASS
 from fedstats.wire.generated.fedstats.v1 import array_pb2
 
 _DTYPES: dict[int, np.dtype[np.generic]] = {
@@ -20,8 +21,8 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _SIGNED = (np.dtype("i1"), np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 #: Most bytes of one array, and of all arrays that are asked together, once each element has all its bytes.
 _LARGEST = 1 << 30
-#: Most asks of a pass, each of which has a variant: see `fedstats.planning.request.LARGEST_PASS`.
-MOST_ASKS = 65_536
+#: Most asks of a pass, each of which has a variant.
+MOST_ASKS = LARGEST_PASS
 #: How protobuf begins an ask: field 1, of a length that follows.
 _ASK = 1 << 3 | 2
 

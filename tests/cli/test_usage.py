@@ -1,15 +1,18 @@
 """A command line that makes no sense is one clear message and exit 2, before anybody is asked."""
 
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import fedstats as package
-from fedstats.cli import main
+from fedstats.cli import gwas, main, tables
 from fedstats.sandbox.folder import Sandbox
+from fedstats.study import LARGEST_PASS
 from tests.cli.command import Command
 
 
@@ -202,3 +205,9 @@ def test_help_is_there_at_once_because_nothing_heavy_is_loaded(words: list[str])
     # Without these a page takes a fifth of a second, most of it Python and typer; with them, one to two seconds.
     heavy = {"numpy", "numba", "pyarrow", "polars", "grpc", "scipy", "matplotlib", "cryptography", "rich.progress"}
     assert heavy & set(found.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("command", [tables.freq, tables.hardy, tables.missing, gwas.gwas])
+def test_the_size_of_a_pass_is_the_largest_one_unless_said(command: Callable[..., None]) -> None:
+    # Written out, for the module that says it takes longer to load than a page of help may take.
+    assert inspect.signature(command).parameters["pass_variants"].default == LARGEST_PASS

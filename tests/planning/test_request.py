@@ -32,7 +32,7 @@ def test_every_fault_of_a_request_is_reported_at_once() -> None:
         "--local-covar gives every site a slope of its own, which needs --site-effects fixed",
         "--maf 0.7 is not between 0 and 0.5",
         "--hwe and --hwe-pooled exclude each other; --hwe is stratified by site",
-        "--pass-variants 0 is not between 1 and 65536",
+        "--pass-variants 0 is not between 1 and 100000",
     )
 
 
