@@ -7,7 +7,7 @@ import numpy as np
 from fedstats.analyses.association_rows import WITHHELD
 from fedstats.analyses.genotype_counts import VariantTotals, above_floors, count_variants
 from fedstats.analyses.statuses import status
-from fedstats.analyses.variant_filters import filter_variants
+from fedstats.analyses.variant_filters import COUNTED_TOGETHER, filter_variants
 from fedstats.federation import Federation
 from fedstats.rows import Filtered, Rows
 from fedstats.study import Chunk, Model, Study
@@ -25,7 +25,8 @@ def counted_tables(federation: Federation, study: Study, chunks: Sequence[Chunk]
         filtered: list[Filtered] = []
         people = 0
         for model in study.model(chunk.kind):
-            totals, taken = filter_variants(handle, study, model, count_variants(handle, model, chunk.blocks()))
+            counted = count_variants(handle, model, chunk.blocks(size=COUNTED_TOGETHER))
+            totals, taken = filter_variants(handle, study, model, counted)
             people = max(people, totals.people)
             low = ~above_floors(totals, study.floors)
             made = tables(handle, study, model, totals)
