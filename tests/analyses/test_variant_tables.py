@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from fedstats.analyses import variant_filters, variant_tables
 from fedstats.analyses.genotype_counts import ArmParameters, count_arms, count_variants
 from fedstats.cohort import Cohort
 from fedstats.local import LocalSums
@@ -202,6 +203,25 @@ def test_stratified_hardy_does_not_see_differences_between_sites() -> None:
     assert found["P"].max() < 1e-6
     # Forty p-values of a true null: the smallest is below 1e-4 once in 250 seeds.
     assert found["P_STRAT"].min() > 1e-4
+
+
+@pytest.mark.parametrize("analysis", ["freq", "hardy", "missing"])
+def test_tables_do_not_depend_on_how_many_variants_are_asked_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, analysis: str
+) -> None:
+    rng = np.random.default_rng(3)
+    of = planted.federation(planted.dataset(rng.integers(-1, 3, (10, 300)), {}), np.arange(300) % 3)
+    study = Study(analysis, (Model("m", "autosome"),), ("A", "B", "C"), floors=planted.NO_FLOORS)
+
+    at_once, _ = planted.run(of, study, planted.one_chunk(10))
+    monkeypatch.setattr(variant_tables, "COUNTED_TOGETHER", 4)
+    monkeypatch.setattr(variant_filters, "COUNTED_TOGETHER", 3)
+    in_pieces, _ = planted.run(of, study, planted.one_chunk(10))
+
+    assert list(in_pieces) == list(at_once)
+    for name, columns in at_once.items():
+        for column, values in columns.items():
+            np.testing.assert_array_equal(in_pieces[name][column], values, err_msg=column)
 
 
 def test_stratified_hardy_is_the_score_of_levene_by_enumeration() -> None:
