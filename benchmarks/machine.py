@@ -38,7 +38,9 @@ def sentence(found: dict[str, object]) -> str:
 def _cpu_model() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
-    return f"{model}{', AVX-512' if any('avx512f' in line for line in lines) else ''}"
+    known = {"avx512f": "AVX-512", "amx_int8": "AMX"}  # what kernels have loops of their own for
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return ", ".join([model, *(name for flag, name in known.items() if flag in flags)])
 
 
 def _commit() -> str:

@@ -1,8 +1,9 @@
-"""Sums over packed genotypes: byte tables for called genotypes, bit scans for missing ones, bit counts.
+"""Sums over packed genotypes: tiles or byte tables for called genotypes, bit scans for missing ones, bit counts.
 
 A packed byte holds four genotypes. For every position of a byte a table of 256 rows says what each value of the
 byte adds to the sums of all columns, so that a variant costs one vector addition for four genotypes ("four
-Russians"). The table is built once for a block of variants. Sums are int64 fixed point: exact, in any order.
+Russians"). The table is built once for a block of variants. Processors that multiply tiles of bytes need no tables
+(`tiled_sums`). Sums are int64 fixed point: exact, in any order, so either way gives the same integers.
 
 Rows of people who are out are zero in the columns, and no bit of theirs is set in a keep mask;
 the same holds for the calls of nobody that fill the last byte. So nothing is ever repacked.
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from fedstats.arrays import Bools, Counts, Fixed, Indices, Reals
 from fedstats.genotypes import PackedBlock
-from fedstats.kernels import aligned
+from fedstats.kernels import aligned, tiled_sums
 from fedstats.kernels import packed_loops as loops
 from fedstats.kernels.vectors import LANES
 
@@ -91,6 +92,8 @@ class PackedColumns:
         How many are in.
     whole
         Sums of the columns, shape (padded column,).
+    tiled
+        The same columns cut into bytes, where the processor multiplies tiles of those.
     """
 
     width: int
@@ -98,6 +101,7 @@ class PackedColumns:
     keep: Words
     people: int
     whole: Fixed
+    tiled: tiled_sums.TiledColumns | None
 
 
 def packed_columns(columns: Fixed, people: Bools) -> PackedColumns:
@@ -105,7 +109,8 @@ def packed_columns(columns: Fixed, people: Bools) -> PackedColumns:
     count, width = columns.shape
     padded = aligned.zeros((-(-count // 256) * 256, max(LANES, -(-width // LANES) * LANES)), np.int64)
     padded[:count, :width] = columns
-    return PackedColumns(width, padded, keep_words(people), int(people.sum()), padded.sum(axis=0))
+    whole, tiled = padded.sum(axis=0), tiled_sums.tiled_columns(columns)
+    return PackedColumns(width, padded, keep_words(people), int(people.sum()), whole, tiled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +180,15 @@ def _missing_sums(words: Words, columns: PackedColumns, lacking: Indices) -> Fix
 
 def _called_sums(words: Words, columns: PackedColumns, counts: Counts, missing: Fixed) -> Fixed:
     """Sums over called people of the dosage of the file's first allele, by whichever path is cheaper."""
+    if columns.tiled is not None:
+        tiled = aligned.zeros((len(words), columns.values.shape[1]), np.int64)
+        tiled_sums.add_tiled_sums(words, columns.tiled, tiled)
+        return tiled
+    return _called_sums_by_tables(words, columns, counts, missing)
+
+
+def _called_sums_by_tables(words: Words, columns: PackedColumns, counts: Counts, missing: Fixed) -> Fixed:
+    """The same, of rare alleles by a walk to those who carry them."""
     z, keep = columns.values, columns.keep
     called, heterozygous, first = counts.T
     limit = CARRIER_SHARE * words.shape[1] * _CALLS_PER_WORD

@@ -13,8 +13,15 @@ from numba.core.codegen import get_host_cpu_features
 LANES = 8
 BYTES = 8
 _FEATURES: str = config.CPU_FEATURES or get_host_cpu_features()  # type: ignore[attr-defined]  # set from the environment
-#: Whether the processor has vectors of eight, and numba was not told to do without (NUMBA_CPU_FEATURES).
-WHOLE_VECTORS = "+avx512f" in _FEATURES.split(",")
+
+
+def processor_has(*features: str) -> bool:
+    """Whether it has all of these, by LLVM's names, and numba was not told to do without (NUMBA_CPU_FEATURES)."""
+    return {f"+{feature}" for feature in features} <= set(_FEATURES.split(","))
+
+
+#: Whether the processor has vectors of eight.
+WHOLE_VECTORS = processor_has("avx512f")
 
 KIND = ir.VectorType(ir.DoubleType(), LANES)
 WORDS = ir.VectorType(ir.IntType(64), LANES)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedstats.genotypes import PackedBlock, pack
-from fedstats.kernels import packed
+from fedstats.kernels import packed, tiles
 from fedstats.kernels import packed_loops as loops
 from tests.naive import packed as naive
 
@@ -32,13 +33,33 @@ def blocks(draw: st.DrawFn) -> tuple[PackedBlock, np.ndarray, np.random.Generato
     return PackedBlock(spoilt, rows, rng.random(variants) < 0.5, people), kept, rng
 
 
-@settings(max_examples=60)
-@given(blocks(), st.sampled_from([1, 7, 8, 9, 16, 17]))
-def test_sums_are_those_of_plain_numpy(drawn: tuple[PackedBlock, np.ndarray, np.random.Generator], width: int) -> None:
-    block, people, rng = drawn
-    columns = rng.integers(-(2**44), 2**44, (block.people, width)) * people[:, None]
+def _without_tiles(columns: np.ndarray, people: np.ndarray) -> packed.PackedColumns:
+    return replace(packed.packed_columns(columns, people), tiled=None)
 
-    found = packed.called_and_missing_sums(block, packed.genotype_words(block), packed.packed_columns(columns, people))
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(_without_tiles, id="byte tables"),
+        pytest.param(
+            packed.packed_columns,
+            id="tiles",
+            marks=pytest.mark.skipif(not tiles.usable(), reason="this machine does not multiply tiles of bytes"),
+        ),
+    ],
+)
+@settings(max_examples=60)
+@given(drawn=blocks(), width=st.sampled_from([1, 7, 8, 9, 16, 17, 61]))
+def test_sums_are_those_of_plain_numpy(
+    prepare: Callable[[np.ndarray, np.ndarray], packed.PackedColumns],
+    drawn: tuple[PackedBlock, np.ndarray, np.random.Generator],
+    width: int,
+) -> None:
+    block, people, rng = drawn
+    bits = rng.integers(0, 50)
+    columns = rng.integers(-(2**bits), 2**bits, (block.people, width), endpoint=True) * people[:, None]
+
+    found = packed.called_and_missing_sums(block, packed.genotype_words(block), prepare(columns, people))
 
     called, missing = naive.called_and_missing_sums(block, columns, people)
     assert np.array_equal(found.called, called)
@@ -84,7 +105,7 @@ def test_few_carriers_give_the_same_sums_as_byte_tables(frequency: float, monkey
     columns, people = rng.integers(-(2**40), 2**40, (700, 11)), np.ones(700, np.bool_)
     words = packed.genotype_words(block)
 
-    prepared = packed.packed_columns(columns, people)
+    prepared = _without_tiles(columns, people)
     by_carriers = packed.called_and_missing_sums(block, words, prepared).called
     monkeypatch.setattr(packed, "CARRIER_SHARE", 0.0)
     by_tables = packed.called_and_missing_sums(block, words, prepared).called
