@@ -44,6 +44,7 @@ _LINES_AT_ONCE = 2
 #: Variants whose sums of digits are kept before they are put together: with the digits they fit a second-level cache.
 _VARIANTS_AT_ONCE = 256
 _STEP_BYTES = 2 * TILE_BYTES
+_PEOPLE_OF_STRIP = _LINES_AT_ONCE * _PEOPLE_OF_LINE
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,35 +70,47 @@ def tiled_columns(columns: Fixed) -> TiledColumns | None:
     people, width = columns.shape
     if not usable() or people > MOST_PEOPLE:
         return None
-    places = _digits_of(columns)
-    strip = _LINES_AT_ONCE * _PEOPLE_OF_LINE
-    padded = np.zeros((-(-people // strip) * strip, -(-width * len(places) // AT_ONCE) * AT_ONCE), np.int8)
-    for number, digits in enumerate(places):
-        padded[:people, number * width : (number + 1) * width] = digits
-    return TiledColumns(width, len(places), _in_order_of_tiles(padded))
+    places = _places_of(columns)
+    strips, pairs = -(-people // _PEOPLE_OF_STRIP), -(-width * places // AT_ONCE)
+    digits = aligned.as_found((strips, pairs, _LINES_AT_ONCE * _STEPS_OF_LINE, _STEP_BYTES), np.int8)
+    for strip in range(strips):  # one at a time: numbers in between take eight times the room of digits
+        of_people = columns[strip * _PEOPLE_OF_STRIP : (strip + 1) * _PEOPLE_OF_STRIP]
+        digits[strip] = _in_order_of_tiles(_digits_of(of_people, places), pairs)
+    return TiledColumns(width, places, digits)
 
 
-def _digits_of(columns: Fixed) -> list[Digits]:
-    """Digits from the lowest to the highest that is not zero everywhere, one at least."""
-    found: list[Digits] = []
-    rest = columns
-    while not found or rest.any():
+def _places_of(columns: Fixed) -> int:
+    """How many digits the largest and the smallest number need, one at least."""
+    extremes, places = [int(columns.min(initial=0)), int(columns.max(initial=0))], 1
+    while not all(-128 * _ones(places) <= extreme <= 127 * _ones(places) for extreme in extremes):
+        places += 1
+    return places
+
+
+def _ones(places: int) -> int:
+    """The number whose digits are all 1."""
+    return ((1 << 8 * places) - 1) // 255
+
+
+def _digits_of(columns: Fixed, places: int) -> Digits:
+    """Digits from the lowest to the highest, shape (person, place * column)."""
+    rest, found = columns, list[Digits]()
+    for _ in range(places):
         digit = ((rest + 128) & 255) - 128
         rest = (rest - digit) >> 8
         found.append(digit.astype(np.int8))
-    return found
+    return np.hstack(found)
 
 
-def _in_order_of_tiles(padded: Digits) -> Digits:
-    """Digits of shape (person, column) as `TiledColumns` has them."""
-    strips, pairs = len(padded) // (_LINES_AT_ONCE * _PEOPLE_OF_LINE), padded.shape[1] // AT_ONCE
-    # Of a person: strip, line, row of a tile, byte of four in it, and call of a packed byte.
-    apart = padded.reshape(strips, _LINES_AT_ONCE, ROWS, 4, _STEPS_OF_LINE, pairs, 2, ROWS)
-    strip, line, row, byte, call, pair, tile, column = range(8)
-    ordered = apart.transpose(strip, pair, line, call, tile, row, column, byte)
-    digits = aligned.as_found((strips, pairs, _LINES_AT_ONCE * _STEPS_OF_LINE, _STEP_BYTES), np.int8)
-    digits.reshape(ordered.shape)[...] = ordered
-    return digits
+def _in_order_of_tiles(found: Digits, pairs: int) -> Digits:
+    """Digits of a strip of people as `TiledColumns` has them, with zeros for people and columns that are not there."""
+    padded = np.zeros((_PEOPLE_OF_STRIP, pairs * AT_ONCE), np.int8)
+    padded[: found.shape[0], : found.shape[1]] = found
+    # Of a person: line, row of a tile, byte of four in it, and call of a packed byte.
+    apart = padded.reshape(_LINES_AT_ONCE, ROWS, 4, _STEPS_OF_LINE, pairs, 2, ROWS)
+    line, row, byte, call, pair, tile, column = range(7)
+    ordered = apart.transpose(pair, line, call, tile, row, column, byte)
+    return ordered.reshape(pairs, _LINES_AT_ONCE * _STEPS_OF_LINE, _STEP_BYTES)
 
 
 def add_tiled_sums(words: Words, columns: TiledColumns, sums: Fixed) -> None:

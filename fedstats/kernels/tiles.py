@@ -1,6 +1,6 @@
 """Tiles: sixteen rows of 64 bytes that a processor multiplies at once (Intel AMX, from Sapphire Rapids on).
 
-One instruction adds sixteen thousand products of bytes to sums of 32 bits: eight times as many as vectors do.
+One instruction adds sixteen thousand products of bytes to sums of 32 bits, in the time in which vectors add two.
 The left tile holds a row of 64 dosages for each of 16 variants; the right one, for every four of those people a row
 with their bytes of 16 columns; the sums are those of 16 variants and 16 columns. Two tiles of each side are kept at
 a time, so that every one that is loaded is used twice; eight registers hold them and the four tiles of sums.

@@ -12,18 +12,33 @@ needs_tiles = pytest.mark.skipif(not tiles.usable(), reason="this machine does n
 @given(st.lists(st.integers(-(2**58), 2**58), min_size=1))
 def test_digits_times_powers_of_256_are_the_number(numbers: list[int]) -> None:
     columns = np.array(numbers, np.int64)[:, None]
+    places = tiled_sums._places_of(columns)
 
-    places = tiled_sums._digits_of(columns)
+    digits = tiled_sums._digits_of(columns, places).astype(object)
 
-    assert sum(digits.astype(object) << 8 * place for place, digits in enumerate(places)).ravel().tolist() == numbers
-    assert len(places) == 1 or places[-1].any()
+    assert sum(digits[:, place] << 8 * place for place in range(places)).tolist() == numbers
+    assert places == 1 or digits[:, -1].any()
 
 
-def test_numbers_of_40_bits_with_their_sign_have_five_digits_and_one_more_bit_takes_a_sixth() -> None:
-    largest = 127 * (256**5 - 1) // 255
+@pytest.mark.parametrize("places", [1, 5, 7])
+def test_a_number_beyond_what_digits_hold_takes_one_more(places: int) -> None:
+    ones = (256**places - 1) // 255
 
-    assert len(tiled_sums._digits_of(np.array([[largest], [-largest]]))) == 5
-    assert len(tiled_sums._digits_of(np.array([[largest + 1]]))) == 6
+    assert tiled_sums._places_of(np.array([[127 * ones], [-128 * ones]])) == places
+    assert tiled_sums._places_of(np.array([[127 * ones + 1]])) == places + 1
+    assert tiled_sums._places_of(np.array([[-128 * ones - 1]])) == places + 1
+
+
+@needs_tiles
+@pytest.mark.parametrize(("people", "width"), [(0, 3), (5, 0)])
+def test_sums_over_nobody_or_of_no_column_are_empty_or_zero(people: int, width: int) -> None:
+    block = pack(np.ones((4, people), np.int8))
+    prepared = packed.packed_columns(np.ones((people, width), np.int64), np.ones(people, np.bool_))
+
+    sums = packed.called_and_missing_sums(block, packed.genotype_words(block), prepared).called
+
+    assert sums.shape == (4, width)
+    assert not sums.any()
 
 
 @needs_tiles
@@ -51,6 +66,12 @@ def test_more_people_than_sums_have_room_for_are_left_to_byte_tables(monkeypatch
 
     assert tiled_sums.tiled_columns(np.ones((3, 1), np.int64)) is not None
     assert tiled_sums.tiled_columns(np.ones((4, 1), np.int64)) is None
+
+
+def test_columns_are_not_cut_where_tiles_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiled_sums, "usable", lambda: False)
+
+    assert tiled_sums.tiled_columns(np.ones((3, 1), np.int64)) is None
 
 
 def test_a_processor_without_tiles_is_not_asked_for_any(monkeypatch: pytest.MonkeyPatch) -> None:
