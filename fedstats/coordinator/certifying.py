@@ -5,13 +5,13 @@ the scalars of all go to all with the receipt. Only then does the run go on: the
 See `fedstats.privacy.certify`.
 """
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
 from fedstats.arrays import Ring
 from fedstats.coordinator.checkpoint import PassFolder
+from fedstats.coordinator.durable import sha256_of
 from fedstats.coordinator.nodes import blob_of
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.passes import KeptMessages, Messages
@@ -48,7 +48,7 @@ def certify_total(run: Run, folder: PassFolder, work: PassWork[Any, Any], words:
     texts = {node: to_text(signed) for node, signed in scalars.items()}
 
     def tell(node: str) -> None:
-        uploaded = hashlib.sha256(folder.words_file(node).read_bytes()).hexdigest()
+        uploaded = sha256_of(folder.words_file(node))
         order = ReceiptOrder(run.plan.run, identity, uploaded, total, texts)
         run.nodes.opened(node, run.nodes.put_and_ask(node, claim, order), Accepted)
 

@@ -4,8 +4,8 @@
 
     OUT.run/
       documents/            plan, servings, run keys and what else is fixed once
-      totals/               opened totals: of whole-cohort sums, and of the calls of chunks that are not finished
-      rows/                 rows of finished chunks
+      totals/               opened totals: of whole-cohort sums, and of the calls of chunks that have no rows here
+      rows/                 rows of finished chunks, where they take less room than the totals they were made of
       passes/PLACE.ATTEMPT/ signed messages and words of passes that are not settled
       attempts/             which attempt a place is at, where it is not the first
 
@@ -105,7 +105,7 @@ class Checkpoint:
         write_durably(self._total_file(place), bytes.fromhex(asked), hashlib.sha256(content).digest(), content)
 
     def rows(self, chunk: int) -> Rows | None:
-        """Rows of a finished chunk, None where it is not finished."""
+        """Rows of a finished chunk, None where they are not kept: it is not finished, or its totals are smaller."""
         path = self._rows_file(chunk)
         body = read_or_none(path)
         if body is None:
@@ -115,14 +115,20 @@ class Checkpoint:
         return rows_from_bytes(body[_DIGEST_BYTES:])
 
     def keep_rows(self, chunk: int, rows: Rows) -> None:
-        """Keep the rows of a finished chunk; the totals that they were made of are dropped."""
-        make_folder(self.folder / "rows")
+        """Keep the rows of a finished chunk in place of the totals that they were made of, if they take less room.
+
+        With many traits they take more: then the totals stay, and a run that goes on makes the same rows of them again.
+        """
         parts = rows_to_parts(rows)
+        totals = list((self.folder / "totals").glob(f"{chunk}.*"))
+        if sum(path.stat().st_size for path in totals) <= sum(len(part) for part in parts):
+            return
+        make_folder(self.folder / "rows")
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
         write_durably(self._rows_file(chunk), digest.digest(), *parts)
-        for path in (self.folder / "totals").glob(f"{chunk}.*"):
+        for path in totals:
             path.unlink()
 
     def is_settled(self, place: Place) -> bool:

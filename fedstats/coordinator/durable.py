@@ -1,5 +1,6 @@
 """Files of a run's state: written whole, on the disk before anything depends on them, or not at all."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -71,6 +72,12 @@ def remove_folder(folder: Path) -> None:
     except OSError as error:
         raise write_failure(folder, 0, error) from error
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_or_none(path: Path) -> bytes | None:

@@ -4,10 +4,10 @@ And the end of a run: nodes delete its secrets.
 """
 
 import contextlib
-import hashlib
 import json
 
 from fedstats.coordinator.checkpoint import PassFolder, to_json
+from fedstats.coordinator.durable import sha256_of
 from fedstats.coordinator.parallel import from_all
 from fedstats.coordinator.run import Run
 from fedstats.errors import FedstatsError
@@ -66,7 +66,7 @@ def _owed(run: Run, folder: PassFolder) -> dict[str, str]:
     if kept is not None:
         return {str(node): str(digest) for node, digest in json.loads(kept).items()}
     files = {node: folder.words_file(node) for node in run.names}
-    return {n: hashlib.sha256(path.read_bytes()).hexdigest() for n, path in files.items() if path.exists()}
+    return {node: sha256_of(path) for node, path in files.items() if path.exists()}
 
 
 def abandon_unsettled(run: Run) -> None:

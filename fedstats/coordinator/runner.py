@@ -11,6 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fedstats.additive import Limits
 from fedstats.arrays import Ring
 from fedstats.coordinator.certifying import certify_total
@@ -172,7 +174,7 @@ def _opened_sum(opened: Opened, work: PassWork[Q, S], n_nodes: int) -> Ring:
         return total_of(opened.opened, opened.transcript, opened.masks, work.widths, n_nodes)
     total: Ring | None = None
     for path in opened.words.values():
-        words = open_contribution(path.read_bytes(), work.words)
+        words = open_contribution(np.fromfile(path, np.uint8), work.words)
         total = words if total is None else sum_uploads((total, words))
     if total is None:
         raise Failed("a pass has no nodes", code="NO_NODES")

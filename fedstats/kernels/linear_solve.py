@@ -87,7 +87,7 @@ def solve(sums: LinearSums) -> LinearFit:
         u = solve_lower(lower, sums.design_genotype / scale)
         w = solve_lower(lower, sums.design_trait / scale[:, None])
         v = sums.genotype_squares - (u**2).sum(axis=0)
-        c = sums.trait_genotype - (u[:, None] * w).sum(axis=0)
+        c = sums.trait_genotype - _products(u, w)
         rest = sums.trait_squares - (w**2).sum(axis=0)
         effect = c / v
         variance = (rest - c * effect) / sums.degrees_of_freedom / v
@@ -96,6 +96,18 @@ def solve(sums: LinearSums) -> LinearFit:
         bad = status != 0
         effect, standard_error = np.where(bad, np.nan, effect), np.where(bad, np.nan, standard_error)
         return LinearFit(effect, standard_error, effect / standard_error, status)
+
+
+def _products(u: Reals, w: Reals) -> Reals:
+    """Sums over the covariates of u and w, shapes (k, variant) and (k, p, variant or 1), as (p, variant).
+
+    Covariate by covariate: all products at once would be k times what the processor's cache holds.
+    """
+    total = np.zeros((w.shape[1], u.shape[1]))
+    term = np.empty_like(total)
+    for of_genotype, of_traits in zip(u, w, strict=True):
+        total += np.multiply(of_genotype, of_traits, out=term)
+    return total
 
 
 def _statuses(sums: LinearSums, correlations: Reals, scale: Reals, v: Reals, variance: Reals) -> npt.NDArray[np.int8]:

@@ -18,7 +18,8 @@ _TEXTS = ("TEST", "STATUS")
 def association_lines(shared: SharedBatch, own: pa.Table) -> memoryview:
     """The rows of a batch as lines of text, UTF-8; P is printed from LOG10P, also where the double is zero."""
     numbers = [lines.reals(own[name]) for name in _NUMBERS]
-    cells = [shared.text_before, rows_of_numbers([*numbers, probabilities(numbers[-1].values)])]
+    p = probabilities(numbers[-1].values, lines.reals(own["P"]).values)
+    cells = [shared.text_before, rows_of_numbers([*numbers, p])]
     others = [name for name in own.column_names if name not in (*_NUMBERS, "P", *_TEXTS)]
     codes = [*(own[name].combine_chunks() for name in _TEXTS), shared.nodes]
     if not others:

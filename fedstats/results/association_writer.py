@@ -77,8 +77,7 @@ class RowAssembler:
             first, last = self._next, self._next + count - 1
         else:
             place = variants = np.asarray(variants, np.int64)
-            ascending = len(variants) == count and bool(np.all(np.diff(variants) > 0))
-            if not ascending:
+            if len(variants) != count or not self._shared.is_ascending(variants):
                 raise Failed("a chunk of results is not in the order of the panel.", code="ROW_ORDER")
             first, last = (int(variants[0]), int(variants[-1])) if count else (self._next, self._next - 1)
         if first < self._next or last >= len(self._shared):
@@ -181,4 +180,4 @@ class AssociationWriter:
         batch = together(self._columns, shared.table, own)
         self._text.write_lines(association_lines(shared, own))
         self._parquet.write(batch)
-        self._builder.add(batch)
+        self._builder.add(batch, shared.facts)

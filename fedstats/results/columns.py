@@ -95,7 +95,10 @@ def _arrow(name: str, kind: Kind, values: Values, rows: int, *, coded: bool) -> 
 def _reals(values: Values) -> pa.Array:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         values = values.to_numpy(zero_copy_only=False)
-    return pa.array(np.asarray(values, np.float64), pa.float64(), from_pandas=True)
+    numbers = np.asarray(values, np.float64)
+    absent = np.isnan(numbers)
+    # Without a mask the column is the caller's array, not a copy.
+    return pa.array(numbers, pa.float64(), mask=absent if absent.any() else None)
 
 
 def _counts(values: Values) -> pa.Array:

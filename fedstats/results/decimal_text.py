@@ -114,10 +114,13 @@ def doubles(values: Reals) -> Numbers:
     return Numbers(values, lambda row: f"{values[row]:.{SIGNIFICANT_DIGITS}g}")
 
 
-def probabilities(minus_log10: Reals) -> Numbers:
-    """P from −log10 P: below the range of doubles it is still mantissa and exponent, as in 1.2e-400."""
+def probabilities(minus_log10: Reals, values: Reals | None = None) -> Numbers:
+    """P from −log10 P: below the range of doubles it is still mantissa and exponent, as in 1.2e-400.
+
+    `values` are the powers of ten where the caller has them.
+    """
     minus_log10 = np.asarray(minus_log10, np.float64)
-    values = np.power(10.0, -minus_log10)
+    values = np.power(10.0, -minus_log10) if values is None else values
     tiny = (minus_log10 > -_LOWEST) & np.isfinite(minus_log10)
 
     # A value that nobody lays out, so that `print_one` is asked, also where the power is zero.

@@ -17,13 +17,12 @@ from isal import isal_zlib
 
 Reals = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
 
 #: Degrees of cover of a pixel by a dot.
 _DEGREES = 15
 #: The first degree at which half a pixel is covered.
 _HALF = (_DEGREES + 1) // 2
-#: Pixels of a stripe.
-_STRIPE = 1 << 16
 #: 3 takes three times as long, for nothing.
 _LEVEL = 1
 
@@ -40,24 +39,14 @@ class Discs:
 
 def png(width: int, height: int, discs: Sequence[Discs]) -> bytes:
     """A picture of `width` x `height` pixels, transparent where no dot is; later dots lie above earlier ones."""
-    picture = np.zeros((height, width), np.uint8)
-    for number, group in enumerate(discs):
-        if len(group.x):
-            _draw(_cover(width, height, group), number, picture)
-    return _encoded(picture, [group.colour for group in discs])
-
-
-def _draw(cover: Bytes, number: int, picture: Bytes) -> None:
-    """Lay the dots of a group over those of the groups before it, by stripes that stay in the processor's cache."""
-    if number == 0:
-        np.copyto(picture, cover)
-        return
-    rows = max(1, _STRIPE // picture.shape[1])
-    for top in range(0, len(picture), rows):
-        above, below = cover[top : top + rows], picture[top : top + rows]
-        # Where two colours meet in one pixel, the one above wins unless it only grazes the pixel.
-        drawn = (above >= _HALF) | ((above > 0) & (below == 0))
-        np.copyto(below, above + np.uint8(number * _DEGREES), where=drawn)
+    canvas = _Canvas(width, height, max((_reach(group.radius) for group in discs), default=0))
+    dots = [canvas.dots(number, group) for number, group in enumerate(discs)]
+    # Where two colours meet in one pixel, the one above wins unless it only grazes the pixel.
+    for group in reversed(dots):
+        canvas.draw(group, range(1, _HALF))
+    for group in dots:
+        canvas.draw(group, range(_HALF, _DEGREES + 1))
+    return _encoded(canvas.lines(), [group.colour for group in discs])
 
 
 def png_data_uri(body: bytes) -> str:
@@ -65,22 +54,55 @@ def png_data_uri(body: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(body).decode("ascii")
 
 
-def _cover(width: int, height: int, discs: Discs) -> Bytes:
-    """To what degree the discs cover each pixel, about, shape (row, column); centres count to half a pixel."""
-    reach = int(np.ceil(discs.radius + 0.5))
-    # A margin, so that dots at the edge are cut off by the picture and need no tests.
-    margin = reach + 1
-    stride = width + 2 * margin
-    cover = np.zeros((height + 2 * margin) * stride, np.uint8)
-    inside = (discs.x > -reach) & (discs.x < width + reach) & (discs.y > -reach) & (discs.y < height + reach)
-    column, row = (np.floor(2 * values[inside]).astype(np.int64) for values in (discs.x, discs.y))
-    corner = (row >> 1) * stride + (column >> 1)
-    quarter = 2 * (row & 1) + (column & 1)
-    centres = [corner[quarter == number] for number in range(4)]
-    # From the faintest degree to the full one, so that the last to be written is the greatest.
-    for degree, number, offset in _stamp(reach, discs.radius):
-        cover[centres[number] + ((offset[0] + margin) * stride + offset[1] + margin)] = degree
-    return cover.reshape(-1, stride)[margin : margin + height, margin : margin + width]
+def _reach(radius: float) -> int:
+    """Pixels from that of its centre in which a disc can be seen."""
+    return int(np.ceil(radius + 0.5))
+
+
+@dataclass(frozen=True, eq=False)
+class _Dots:
+    """The dots of a group: its number and radius, and the pixels of centres by the quarter of it in which they are."""
+
+    number: int
+    radius: float
+    pixels: list[Integers]
+
+
+class _Canvas:
+    """A picture of palette indices with a margin, so that dots at the edge are cut off and need no tests."""
+
+    def __init__(self, width: int, height: int, reach: int) -> None:
+        # The margin: as far outside as a dot may have its centre, and as far again as it can be seen.
+        self._width, self._height, self._reach, self._margin = width, height, reach, 2 * reach
+        self._stride = width + 2 * self._margin
+        self._pixels = np.zeros((height + 2 * self._margin) * self._stride, np.uint8)
+
+    def dots(self, number: int, discs: Discs) -> _Dots:
+        """The dots of a group that can be seen; centres count to half a pixel."""
+        reach = _reach(discs.radius)
+        inside = (discs.x > -reach) & (discs.x < self._width + reach)
+        inside &= (discs.y > -reach) & (discs.y < self._height + reach)
+        column, row = (np.floor(2 * values[inside]).astype(np.int64) for values in (discs.x, discs.y))
+        # Counted from where the centre of the first dot that can be seen may lie, so that none is negative.
+        pixel = ((row >> 1) + self._reach) * self._stride + (column >> 1) + self._reach
+        quarter = 2 * (row & 1) + (column & 1)
+        return _Dots(number, discs.radius, [pixel[quarter == number] for number in range(4)])
+
+    def draw(self, dots: _Dots, degrees: range) -> None:
+        """Draw what the dots cover to these degrees, about; over what is there."""
+        # From the faintest degree to the full one, so that the last to be written is the greatest.
+        for degree, quarter, (down, right) in _stamp(_reach(dots.radius), dots.radius):
+            if degree in degrees:
+                shifted = self._pixels[(down + self._reach) * self._stride + right + self._reach :]
+                shifted[dots.pixels[quarter]] = degree + dots.number * _DEGREES
+
+    def lines(self) -> Bytes:
+        """The picture without its margin, a zero before each line, shape (row, 1 + column)."""
+        lines = np.zeros((self._height, self._width + 1), np.uint8)
+        margin = self._margin
+        whole = self._pixels.reshape(-1, self._stride)
+        lines[:, 1:] = whole[margin : margin + self._height, margin : margin + self._width]
+        return lines
 
 
 @lru_cache(maxsize=16)
@@ -96,13 +118,11 @@ def _stamp(reach: int, radius: float) -> list[tuple[int, int, tuple[int, int]]]:
     return sorted(found)
 
 
-def _encoded(picture: Bytes, colours: Sequence[str]) -> bytes:
-    """The PNG file of palette indices (ISO/IEC 15948); the same bytes for the same picture."""
-    height, width = picture.shape
+def _encoded(lines: Bytes, colours: Sequence[str]) -> bytes:
+    """The PNG file of palette indices (ISO/IEC 15948), each line after its filter, of which 0 is none."""
+    height, width = len(lines), lines.shape[1] - 1
     palette = [bytes(3)] + [bytes.fromhex(colour[1:]) for colour in colours for _ in range(_DEGREES)]
     alpha = [0] + [round(255 * (degree + 1) / _DEGREES) for _ in colours for degree in range(_DEGREES)]
-    lines = np.zeros((height, width + 1), np.uint8)  # each line begins with its filter, of which 0 is none
-    lines[:, 1:] = picture
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
         (b"PLTE", b"".join(palette)),

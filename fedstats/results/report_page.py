@@ -7,7 +7,8 @@ from fedstats.results.plots import manhattan_svg, qq_svg
 from fedstats.results.report_content import Notice, ReportContent, Table, TraitReport
 from fedstats.results.report_parts import Cell, facts, figure, paragraph, section, shown, table
 from fedstats.results.report_style import STYLE
-from fedstats.results.summary import MINOR_ALLELE_COUNT, Summary
+from fedstats.results.shared_facts import MINOR_ALLELE_COUNT
+from fedstats.results.summary import Summary
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LOCI_COLUMNS = (

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from fedstats.results import lines
 from fedstats.results.columns import PANEL_COLUMNS, Columns, Kind, Values, chosen, table
+from fedstats.results.shared_facts import SharedFacts
 from fedstats.results.table_writers import Piece, joined
 
 #: Columns that do not depend on the trait; in a file, all but the last stand together at its beginning.
@@ -49,6 +50,11 @@ class SharedBatch:
         """The numbers of nodes as text in codes."""
         return lines.text(self.table["NODES"]).dictionary_encode()
 
+    @cached_property
+    def facts(self) -> SharedFacts:
+        """What summaries take from the shared columns."""
+        return SharedFacts(self.table)
+
 
 class SharedRows:
     """Makes shared columns of chunks and batches, and remembers the last of each: traits come one after another."""
@@ -59,10 +65,17 @@ class SharedRows:
         self._names = {column: pa.array(texts, pa.string()) for column, texts in (names or {}).items()}
         self._chunk: tuple[_Key, object, pa.Table] | None = None
         self._batch: tuple[_Key, object, SharedBatch] | None = None
+        self._ascending: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Variants of the panel."""
         return len(self._panel["POS"])
+
+    def is_ascending(self, variants: npt.NDArray[np.int64]) -> bool:
+        """Whether these variants are in the order of the panel, each once."""
+        if self._ascending is not variants and bool(np.all(np.diff(variants) > 0)):
+            self._ascending = variants
+        return self._ascending is variants
 
     def chunk(self, results: Mapping[str, Values], place: Place, count: int) -> pa.Table:
         """Shared columns of a chunk of `count` rows, which are at `place` in the panel; A1 is ALT unless given."""

@@ -10,13 +10,12 @@ import pyarrow as pa
 
 from fedstats.results.loci import Locus, TopLoci
 from fedstats.results.quantiles import OrderStatistics, genomic_inflation
+from fedstats.results.shared_facts import Facts, SharedFacts, coded
 from fedstats.results.thinning import ChromosomeCodes, ManhattanThinner, Points
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: Rows with fewer minor alleles are left out of lambda GC and of the quantile-quantile plot.
-MINOR_ALLELE_COUNT = 20
 _QQ_POINTS = 1500
 
 
@@ -89,24 +88,23 @@ class SummaryBuilder:
         self._loci = TopLoci()
         self._noise_shares: list[Reals] = []
 
-    def add(self, rows: pa.Table) -> None:
-        """Add rows with the columns of an association table."""
+    def add(self, rows: pa.Table, shared: SharedFacts | None = None) -> None:
+        """Add rows with the columns of an association table; `shared` is of the same rows, where traits have it."""
         self._rows += rows.num_rows
         self._status += level_counts(rows["STATUS"])
         self._tests += level_counts(rows["TEST"])
         usable = _usable(rows)
         if not len(usable):
             return
-        for name in self._largest.keys() & set(rows.column_names):
-            self._largest[name] = max(self._largest[name], int(_counts_of(rows, name)[usable].max()))
+        facts = (shared or SharedFacts(rows)).of(usable)
+        self._note_people(rows, facts)
         if "NOISE_SD" in rows.column_names:
             self._noise_shares.append(_reals(rows, "NOISE_SD")[usable] / _reals(rows, "SE")[usable])
         height = _reals(rows, "LOG10P")[usable]
-        self._statistics.add(height[_minor_alleles(rows)[usable] >= MINOR_ALLELE_COUNT])
-        codes = self._codes(rows["CHROM"], usable)
-        position = rows["POS"].to_numpy()[usable]
-        self._points.add(codes, position, height)
-        self._loci.add(rows, usable, codes, position, height)
+        self._statistics.add(height[facts.frequent])
+        codes = self._chromosomes.of(facts.chromosomes)[facts.chromosome]
+        self._points.add(codes, facts.position, height)
+        self._loci.add(rows, usable, codes, facts.position, height)
 
     def finish(self) -> Summary:
         """The summary of all rows so far."""
@@ -124,28 +122,15 @@ class SummaryBuilder:
             noise_share=float(np.median(np.concatenate(self._noise_shares))) if self._noise_shares else 0.0,
         )
 
-    def _codes(self, chromosomes: pa.ChunkedArray, rows: Integers) -> Integers:
-        encoded = _encoded(chromosomes)
-        indices: Integers = encoded.indices.to_numpy(zero_copy_only=False)[rows].astype(np.int64)
-        # In the order in which they come, and none that does not come; a panel is in order, so that they come in runs.
-        runs = indices[np.flatnonzero(np.diff(indices, prepend=-1))]
-        occurring, first = np.unique(runs, return_index=True)
-        occurring = occurring[np.argsort(first)]
-        codes = np.zeros(len(encoded.dictionary), np.int64)
-        names = encoded.dictionary.take(pa.array(occurring)).to_numpy(zero_copy_only=False)
-        codes[occurring] = self._chromosomes.of(names)
-        return codes[indices]
-
-
-def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """A column of few levels as codes."""
-    whole = column.combine_chunks()
-    return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
+    def _note_people(self, rows: pa.Table, facts: Facts) -> None:
+        self._largest["OBS_CT"] = max(self._largest["OBS_CT"], facts.people)
+        for name in {"CASE_CT", "CTRL_CT"} & set(rows.column_names):
+            self._largest[name] = max(self._largest[name], int(_counts_of(rows, name)[facts.rows].max()))
 
 
 def _usable(rows: pa.Table) -> Integers:
     """Which rows have an estimate; usually all."""
-    status = _encoded(rows["STATUS"])
+    status = coded(rows["STATUS"])
     ok = status.dictionary.index("OK").as_py()
     if ok < 0:
         return np.zeros(0, np.int64)
@@ -167,19 +152,10 @@ def _counts_of(rows: pa.Table, name: str) -> Integers:
 
 def level_counts(column: pa.ChunkedArray) -> Counter[str]:
     """How often each text occurs; missing ones are left out."""
-    encoded = _encoded(column)
+    encoded = coded(column)
     codes = encoded.indices.drop_null().to_numpy()
     found = np.bincount(codes, minlength=len(encoded.dictionary)).tolist()
     return Counter({name: count for name, count in zip(encoded.dictionary.to_pylist(), found, strict=True) if count})
-
-
-def _minor_alleles(rows: pa.Table) -> Reals:
-    """Minor allele count of each row; the number of alleles is A1_CT / A1_FREQ, which holds on X and MT too."""
-    frequency = _reals(rows, "A1_FREQ")
-    count = rows["A1_CT"].cast(pa.float64()).to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        other = count * (1.0 - frequency) / frequency
-    return np.where(frequency > 0, np.minimum(count, other), 0.0)
 
 
 def _quantile_points(statistics: OrderStatistics) -> QuantilePoints:

@@ -1,5 +1,6 @@
 """The points of a Manhattan plot, thinned so that the plot looks as it would with all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,9 +50,9 @@ class ChromosomeCodes:
 
     names: list[str] = field(default_factory=list)
 
-    def of(self, names: npt.NDArray[np.object_]) -> Integers:
+    def of(self, names: Sequence[str]) -> Integers:
         """The code of each name; `names` are the distinct ones of a chunk."""
-        self.names.extend(str(name) for name in names if name not in self.names)
+        self.names.extend(name for name in names if name not in self.names)
         return np.array([self.names.index(name) for name in names], np.int64)
 
 

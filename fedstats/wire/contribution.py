@@ -7,6 +7,7 @@ A second way out of the node fails the build.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from fedstats.arrays import Ring
 from fedstats.errors import ProtocolRefused
@@ -28,8 +29,8 @@ class Contribution:
     data: bytes
 
 
-def open_contribution(data: bytes, words: int) -> Ring:
+def open_contribution(data: npt.NDArray[np.uint8], words: int) -> Ring:
     """The words of one node's whole pass, eight bytes each, as the coordinator spooled them, shape (word,)."""
     if len(data) != 8 * words:
         raise ProtocolRefused(f"a contribution holds {len(data)} bytes where {8 * words} are due", code="MALFORMED")
-    return np.frombuffer(data, "<u8")
+    return data.view("<u8")

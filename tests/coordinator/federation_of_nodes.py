@@ -89,8 +89,11 @@ def know_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STEPS_OF, "coordinator_tests", ("coordinator_tests/",))
 
 
-def analyse(federation: Federation, chunks: list[Chunk]) -> Iterator[Rows]:
-    """One whole-cohort sum, then per chunk two rounds, the second with parameters that follow from the first."""
+def analyse(federation: Federation, chunks: list[Chunk], traits: int = 1) -> Iterator[Rows]:
+    """One whole-cohort sum, then per chunk two rounds, the second with parameters that follow from the first.
+
+    Rows of many traits take more room than the totals that they are made of.
+    """
     sizes = federation.sum(SIZES, MODEL, Nothing())
     mean_age = float(sizes.columns[0] / sizes.people[0])
 
@@ -101,7 +104,8 @@ def analyse(federation: Federation, chunks: list[Chunk]) -> Iterator[Rows]:
         again = ((block, Weights(mean)) for (block, _), mean in zip(first, means, strict=True))
         second = list(fed.each(SCORES, MODEL, again))
         score = np.concatenate([total.score for _, total in second])
-        return Rows({"t": {"variant": chunk.variants, "score": score}}, [Filtered("maf", ("t",), chunk.variants[:1])])
+        tables = {"t" * (i + 1): {"variant": chunk.variants, "score": score * (i + 1)} for i in range(traits)}
+        return Rows(tables, [Filtered("maf", tuple(tables), chunk.variants[:1])])
 
     yield from federation.map(of_chunk, chunks)
 

@@ -21,6 +21,9 @@ from tests.coordinator.federation_of_nodes import (
     world,
 )
 
+#: Traits of which the rows of a chunk take more room than its totals.
+MANY = 100
+
 
 class PowerCut(BaseException):
     """The process ends here; nothing below may catch it."""
@@ -52,10 +55,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], lis
     return of
 
 
-def run_to_the_end(there: World, folder: Path) -> list[bytes]:
+def run_to_the_end(there: World, folder: Path, traits: int = 1) -> list[bytes]:
     federation = there.coordinate(folder)
     try:
-        return bytes_of(list(analyse(federation, chunks_of())))
+        return bytes_of(list(analyse(federation, chunks_of(), traits)))
     finally:
         federation.run.aside.wait()  # as a session does when it is closed
 
@@ -105,9 +108,26 @@ def test_run_killed_at_every_point_in_turn_still_ends_with_the_same_bytes(
     assert set(there.computed.values()) == {1}
 
 
-def test_finished_run_that_is_resumed_asks_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("occurrence", [1, 2])
+@pytest.mark.parametrize("point", ["after:total", "after:K", "after:receipt", "after:rows"])
+def test_killed_run_whose_totals_are_smaller_than_its_rows_makes_the_same_rows_of_them(
+    tmp_path: Path, point: str, occurrence: int
+) -> None:
+    undisturbed = bytes_of(list(analyse(world().coordinate(tmp_path / "whole"), chunks_of(), MANY)))
     there = world()
-    rows = run_to_the_end(there, tmp_path)
+
+    with pytest.raises(PowerCut):
+        list(analyse(there.coordinate(tmp_path / "run", crash=cut_at(point, occurrence)), chunks_of(), MANY))
+
+    assert run_to_the_end(there, tmp_path / "run", MANY) == undisturbed
+    assert set(there.computed.values()) == {1}
+    assert not (tmp_path / "run" / "rows").exists()
+
+
+@pytest.mark.parametrize("traits", [1, MANY])
+def test_finished_run_that_is_resumed_asks_nothing(tmp_path: Path, traits: int) -> None:
+    there = world()
+    rows = run_to_the_end(there, tmp_path, traits)
 
     def away(node: str, method: str) -> None:
         raise NodeUnreachable("gone", node=node)
@@ -115,7 +135,7 @@ def test_finished_run_that_is_resumed_asks_nothing(tmp_path: Path) -> None:
     for node in there.nodes.values():
         node.before = away
 
-    assert run_to_the_end(there, tmp_path) == rows
+    assert run_to_the_end(there, tmp_path, traits) == rows
 
 
 def test_plan_that_asks_for_something_else_on_resume_is_refused(tmp_path: Path) -> None:

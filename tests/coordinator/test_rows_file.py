@@ -58,11 +58,28 @@ def test_objects_are_not_kept():
 
 def test_kept_rows_replace_the_totals_of_their_chunk(tmp_path):
     checkpoint = Checkpoint(tmp_path)
-    words = np.arange(7, dtype=np.uint64)
-    checkpoint.keep_total(Place("3", 0), "ab" * 32, words)
+    words = np.arange(700, dtype=np.uint64)
+    for call in range(2):
+        checkpoint.keep_total(Place("3", call), "ab" * 32, words)
+    checkpoint.keep_total(Place("31", 0), "ab" * 32, words)
     assert checkpoint.total(Place("3", 0), "ab" * 32).tolist() == words.tolist()
 
     checkpoint.keep_rows(3, rows())
 
+    assert checkpoint.is_settled(Place("3", 0))
     assert checkpoint.total(Place("3", 0), "ab" * 32) is None
+    assert checkpoint.total(Place("31", 0), "ab" * 32) is not None
     np.testing.assert_array_equal(checkpoint.rows(3).tables["q1"]["BETA"], rows().tables["q1"]["BETA"])
+
+
+def test_totals_that_take_less_room_than_the_rows_made_of_them_stay(tmp_path):
+    checkpoint = Checkpoint(tmp_path)
+    words = np.arange(7, dtype=np.uint64)
+    checkpoint.keep_total(Place("3", 0), "ab" * 32, words)
+
+    checkpoint.keep_rows(3, rows())
+
+    assert checkpoint.rows(3) is None
+    assert checkpoint.is_settled(Place("3", 0))
+    assert checkpoint.anything_opened
+    assert checkpoint.total(Place("3", 0), "ab" * 32).tolist() == words.tolist()

@@ -49,5 +49,16 @@ def test_dots_over_the_edge_are_cut_off():
     assert (seen[5:15, 5:15, 3] == 0).all()
 
 
+@pytest.mark.parametrize("radius", [0.5, 1.0, 3.0, 4.4])
+def test_dots_at_and_beyond_every_edge_are_what_a_larger_picture_shows_there(radius):
+    x, y = (values.ravel() for values in np.meshgrid(np.arange(-8, 28, 0.5), np.arange(-8, 23, 0.5)))
+    near = np.random.default_rng(1).random(len(x)) < 0.02
+
+    seen = pixels(png(20, 15, [disc(x[near], y[near], radius)]))
+
+    larger = pixels(png(40, 35, [disc(x[near] + 10, y[near] + 10, radius)]))
+    np.testing.assert_array_equal(seen, larger[10:25, 10:30])
+
+
 def test_many_dots_in_one_place_are_one_dot():
     assert png(20, 20, [disc(np.full(1000, 10), np.full(1000, 10))]) == png(20, 20, [disc(10, 10)])
