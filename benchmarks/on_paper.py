@@ -33,7 +33,7 @@ QUICK = (
 #: Tasks that are the same scan as the points of growth, and larger.
 LARGER = ("linear", "linear-large")
 #: The same with so many variants that passes under way are few of them, for memory.
-LARGEST = "million"
+LARGEST = ("million", "millions")
 
 Term = tuple[str, Callable[[dict[str, float]], float]]
 
@@ -119,7 +119,7 @@ def laws(records: Sequence[Record]) -> Laws:
         raise ValueError(f"growth in {', '.join(missing)} was not measured; run: python -m benchmarks --task growth")
     ours = [r for r in records if r.program == "fedstats" and r.at["missing"]]
     some += [record for record in ours if record.name in LARGER]
-    for_memory = [*some, *(record for record in ours if record.name == LARGEST)]
+    for_memory = [*some, *(record for record in ours if record.name in LARGEST)]
     at = [record.at for record in some]
 
     def fit(terms: Sequence[Term], cost: Callable[[Record], float], points: Sequence[Record] = some) -> Law:
@@ -205,7 +205,7 @@ def derivation(records: Sequence[Record], *, people: float = 1e6, variants: floa
     cost = estimate(found, where, cores)
     wall = max(cost.node_hours, cost.client_hours, cost.link_hours)
     total = cost.node_hours + cost.client_hours + cost.link_hours
-    measured = [record.at for record in records if record.kind == "growth" or record.name in (*LARGER, LARGEST)]
+    measured = [record.at for record in records if record.kind == "growth" or record.name in (*LARGER, *LARGEST)]
     largest = {axis: max(at[axis] for at in measured) for axis in ("people", "variants", "nodes")}
     beyond = ", ".join(f"{where[axis] / largest[axis]:,.0f} times in {axis}" for axis in largest)
     names = {"agents' CPU s": "agents_cpu", "client's CPU s": "client_cpu", "bytes to a node": "to_node"}

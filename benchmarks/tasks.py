@@ -131,6 +131,13 @@ TASKS = (
         traits=("q1",),
         kind="memory",
     ),
+    # So many that passes under way are few of them: what is held for each variant shows.
+    Task(
+        *("millions", "linear, for its memory", (1_000, 3_000_000), (2_000, 50_000)),
+        demands=(Demand(), Demand()),
+        traits=("q1",),
+        kind="memory",
+    ),
 )
 
 
