@@ -44,10 +44,12 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str:
-    """Short commit of this checkout, with a plus where files differ from it."""
+    """Short commit of this checkout, with a plus where files other than results differ from it."""
     here = Path(__file__).parent
+    # A run writes results before the next one begins.
+    changed = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     found = [
-        subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
-        for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        subprocess.run(["git", *words], cwd=here.parent, capture_output=True, text=True, check=False).stdout.strip()
+        for words in (("rev-parse", "--short", "HEAD"), changed)
     ]
     return f"{found[0] or 'no checkout'}{'+' if found[1] else ''}"

@@ -39,20 +39,22 @@ class Comparison:
             if least and self.others:
                 spare = demand.seconds / float(getattr(self.ours.median, figure))
                 met = self.ratio(figure) >= least * (1 - spare) if spare < 1 else True
-                parts.append(
-                    f"{figure} {_asked(self.ratio(figure), least, demand.seconds)}: {'met' if met else 'NOT met'}"
-                )
+                parts.append(f"{figure} {_asked(self.ratio(figure), least, demand.seconds)}: {_said(met)}")
         for name, least in demand.named:
             ratio = self.ratio("cpu", name)
             if not isnan(ratio):
-                met = "met" if ratio >= least else "NOT met"
-                parts.append(f"cpu against {name} {_asked(ratio, least, 0.0)}: {met}")
+                parts.append(f"cpu against {name} {_asked(ratio, least, 0.0)}: {_said(ratio >= least)}")
         for who, most in (("agent", demand.agent_mib), ("client", demand.client_mib)):
             if most:
                 found = float(getattr(self.ours.median, f"{who}_anonymous"))
-                met = "met" if found <= most else "NOT met"
-                parts.append(f"anonymous memory of the {who} {found:.0f} MiB of at most {most:g}: {met}")
+                parts.append(
+                    f"anonymous memory of the {who} {found:.0f} MiB of at most {most:g}: {_said(found <= most)}"
+                )
         return "; ".join(parts)
+
+
+def _said(met: bool) -> str:  # noqa: FBT001  # the only thing that it says
+    return "met" if met else "NOT met"
 
 
 def comparisons(records: Sequence[Record]) -> list[Comparison]:

@@ -67,12 +67,13 @@ def choose(selected: Indices, availability: Availability) -> Chosen:
             code="NO_VARIANTS",
             hint="Nodes match variants by chromosome, position and alleles; do all use the build of the panel?",
         )
-    reasons = np.where((codes == ALLELES_DIFFER).any(axis=0), "ALLELES_DIFFER", "ABSENT")
     swapped = {
         name: int((of_node[everywhere] == SWAPPED).sum()) for name, of_node in zip(availability, codes, strict=True)
     }
-    lost = ~everywhere
-    return Chosen(selected[everywhere], selected[lost], reasons[lost], present.sum(axis=0)[lost], swapped)
+    lost = np.flatnonzero(~everywhere)
+    # Of those alone: as text, a reason takes more room than all else that is known of a variant.
+    reasons = np.where((codes[:, lost] == ALLELES_DIFFER).any(axis=0), "ALLELES_DIFFER", "ABSENT")
+    return Chosen(selected[everywhere], selected[lost], reasons, present[:, lost].sum(axis=0), swapped)
 
 
 def _where(present: Mapping[str, Bools]) -> str:
