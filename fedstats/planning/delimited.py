@@ -5,7 +5,7 @@ Nothing is guessed about types here: a cell stays the text that was written.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +108,19 @@ def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int]
     widths
         Permitted numbers of columns; any where empty.
     """
-    nothing = Delimited((), (), 1, np.zeros(0, np.int64))
     try:
         data = path.read_bytes()
     except OSError as error:
+        nothing = Delimited((), (), 1, np.zeros(0, np.int64))
         return nothing, [Fault("UNREADABLE", role, f"{path}: {error.strerror or error}")]
+    return parse_delimited(data, role, header=header, widths=widths)
+
+
+def parse_delimited(
+    data: bytes, role: str, *, header: bool, widths: Sequence[int] = ()
+) -> tuple[Delimited, list[Fault]]:
+    """The same of the bytes of a file."""
+    nothing = Delimited((), (), 1, np.zeros(0, np.int64))
     problem = _form(data, role)
     if problem is not None:
         return nothing, [problem]
@@ -123,6 +131,23 @@ def read_delimited(path: Path, role: str, *, header: bool, widths: Sequence[int]
         wanted = " or ".join(map(str, widths))
         return nothing, [Fault("COLUMNS", role, f"line {line} has {len(names)} columns where {wanted} are expected")]
     return _parse(data, separator, names, first, role)
+
+
+def line_blocks(path: Path, size: int, *, header: bool) -> Iterator[bytes]:
+    """The text of a file in blocks of whole lines, `size` bytes or a line more, each after the header if there is one.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = b""
+        while header:
+            line = file.readline()
+            head, header = head + line, line.startswith(b"##")
+        while block := file.read(size):
+            yield head + block + file.readline()
 
 
 def _form(data: bytes, role: str) -> Fault | None:

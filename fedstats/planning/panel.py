@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from fedstats.arrays import Bools, Indices
 from fedstats.errors import DataError, UsageError
-from fedstats.planning.delimited import Delimited, Fault, at_lines, read_delimited
+from fedstats.planning.delimited import Delimited, Fault, at_lines, line_blocks, parse_delimited, read_delimited
 from fedstats.study import KINDS
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ _CODES = {name: code for code, name in enumerate(CHROMOSOMES)} | {
 KIND_OF_CHROMOSOME = np.array(
     [KINDS.index({"X": "x", "Y": "y", "MT": "mt"}.get(name, "autosome")) for name in CHROMOSOMES], np.uint8
 )
+
+#: Text that is read at once.
+_PART_BYTES = 1 << 21
 
 #: Columns of a .bim file with and without centimorgans.
 _BIM = {6: (0, 1, 3, 4, 5), 5: (0, 1, 2, 3, 4)}
@@ -212,7 +215,38 @@ def read_panel(path: Path) -> Panel:
 def read_variants(path: Path, role: str) -> tuple[Panel | None, list[Fault]]:
     """All variants of a .bim file or table, row by row, or None and the faults that were found."""
     header = _has_header(path)
-    text, faults = read_delimited(path, role, header=header, widths=() if header else tuple(_BIM))
+    try:
+        if path.stat().st_size > _PART_BYTES:
+            return joined_panels(_parts(path, role, header=header)), []
+    except (_NotByPartsError, OSError):
+        pass  # what is wrong is said of the whole file
+    return _variants_of(*read_delimited(path, role, header=header, widths=_widths(header=header)), role, header=header)
+
+
+class _NotByPartsError(Exception):
+    """A part of a file cannot be read by itself."""
+
+
+def _parts(path: Path, role: str, *, header: bool) -> Iterator[Panel]:
+    """The variants of a large file, part after part: text takes several times what is kept of it."""
+    names: tuple[str, ...] = ()
+    for block in line_blocks(path, _PART_BYTES, header=header):
+        text, faults = parse_delimited(block, role, header=header, widths=_widths(header=header))
+        names = names or text.names
+        variants, faults = _variants_of(text, faults, role, header=header)
+        if variants is None or text.names != names:
+            raise _NotByPartsError
+        yield variants
+    if not names:
+        raise _NotByPartsError
+
+
+def _widths(*, header: bool) -> tuple[int, ...]:
+    return () if header else tuple(_BIM)
+
+
+def _variants_of(text: Delimited, faults: list[Fault], role: str, *, header: bool) -> tuple[Panel | None, list[Fault]]:
+    """The variants of columns of text, unless faults were found in these or were before."""
     if not text.columns:
         return None, faults
     found = _table_columns(text) if header else [text.columns[i] for i in _BIM[len(text.names)]]
@@ -221,7 +255,7 @@ def read_variants(path: Path, role: str) -> tuple[Panel | None, list[Fault]]:
         return None, [*faults, Fault("HEADER", role, message)]
     chromosome, ids, position, alt, ref = found
     base_pairs, more = _positions(position, text, role)
-    faults += [*more, *_empty_cells({"ID": ids, "REF": ref, "ALT": alt}, text, role)]
+    faults = [*faults, *more, *_empty_cells({"ID": ids, "REF": ref, "ALT": alt}, text, role)]
     if faults or base_pairs is None:
         return None, faults
     return Panel.of_columns(chromosome, base_pairs, ids, ref, alt), []

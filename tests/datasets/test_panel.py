@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedstats.errors import DataError, ProtocolRefused, UsageError
-from fedstats.planning.panel import CHROMOSOMES, chromosome_code, parse_chromosomes, read_panel, select
+from fedstats.planning import panel as panel_module
+from fedstats.planning.panel import (
+    CHROMOSOMES,
+    chromosome_code,
+    parse_chromosomes,
+    read_panel,
+    read_variants,
+    select,
+)
 from fedstats.study import KINDS
 from fedstats.wire import blobs
 from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes
@@ -43,6 +51,53 @@ def test_header_table_gives_the_same_panel_and_digest(tmp_path: Path) -> None:
 
     assert found.frame().equals(bim.frame())
     assert found.digest() == bim.digest()
+
+
+@pytest.mark.parametrize("part", [1, 40, 1 << 20])
+@pytest.mark.parametrize("name", ["panel.bim", "panel.tsv"])
+def test_large_file_that_is_read_by_parts_gives_the_same_panel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: int
+) -> None:
+    lines = [f"{1 + i % 23} rs{i} 0 {i * 7} {'ACGT'[i % 4]} {'CGTA'[i % 3]}\n" for i in range(500)]
+    if name == "panel.tsv":
+        lines = ["##a comment\n", "#CHROM ID CM POS ALT REF\n", *lines]
+    path = write(tmp_path, "".join(lines), name)
+    whole = read_panel(path)
+
+    monkeypatch.setattr(panel_module, "_PART_BYTES", part)
+    found = read_panel(path)
+
+    assert found.frame().equals(whole.frame())
+    assert (found.digest(), found.left_out, len(found)) == (whole.digest(), 1, 499)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BIM * 5 + "1 rs9 0 17 A\n" + BIM,
+        BIM * 5 + "1 rs9 0 here A C\n" + BIM + "1 rs9 0 there A C\n",
+        BIM * 5 + "1 rs9 17 A C\n" * 3,
+        "1 rs9 17 A C\n" * 3 + BIM * 5,
+        "\n" * 300 + BIM,
+        "##only\n##comments\n" * 20,
+        "#CHROM POS ID REF\n" + "1 2 3 4\n" * 50,
+        "##a\n#CHROM POS ID REF ALT\n",
+        BIM * 5 + "1\trs9\t0\t17\t\tC\n",
+    ],
+)
+def test_what_is_wrong_with_a_large_file_is_said_as_of_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = write(tmp_path, text)
+
+    def outcome() -> object:
+        variants, faults = read_variants(path, "panel")
+        return faults if variants is None else (faults, variants.digest())
+
+    whole = outcome()
+    monkeypatch.setattr(panel_module, "_PART_BYTES", 30)
+
+    assert outcome() == whole
 
 
 def test_digest_is_sha256_of_the_documented_lines(tmp_path: Path) -> None:
