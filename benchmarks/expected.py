@@ -11,8 +11,9 @@ SIMULATED = 25e6
 #: Seconds of a round of a task: fixed for all programs together, and for each genotype of each run of plink2.
 FIXED_SECONDS = 3.0
 SECONDS_PER_GENOTYPE = {True: 9e-9, False: 2e-9}
-#: The same of ours, start-up apart.
+#: The same of ours, start-up apart, and for each variant however few people there are.
 OWN_SECONDS_PER_GENOTYPE = 2e-9
+OWN_SECONDS_PER_VARIANT = 6e-6
 LOGISTIC_SECONDS = 1.5e-7
 #: What each further trait takes, as a share of the first: plink2 prepares genotypes once.
 FURTHER_TRAIT = 0.1
@@ -47,10 +48,11 @@ def minutes(names: Sequence[str], missing: Sequence[float], repeats: int, *, riv
 
 
 def _round(task: tasks.Task, size: Size, rivals: int) -> float:
+    own = FIXED_SECONDS + OWN_SECONDS_PER_VARIANT * size.variants
     if not task.traits or task.kind not in ("whole", "kernel"):
-        return FIXED_SECONDS
+        return own
     each = LOGISTIC_SECONDS if task.traits[:1] == ("b1",) else SECONDS_PER_GENOTYPE[bool(size.missing)]
-    return FIXED_SECONDS + rivals * each * _cells(size) * (1 + FURTHER_TRAIT * (len(task.traits) - 1))
+    return own + rivals * each * _cells(size) * (1 + FURTHER_TRAIT * (len(task.traits) - 1))
 
 
 def _cells(size: Size) -> float:

@@ -22,7 +22,7 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "numba": numba.__version__,
-        "fedstats": f"{fedstats.__version__} ({_commit()})",
+        "fedstats": f"{fedstats.__version__} ({commit_of(Path(__file__).parent.parent)})",
     }
 
 
@@ -43,13 +43,12 @@ def _cpu_model() -> str:
     return ", ".join([model, *(name for flag, name in known.items() if flag in flags)])
 
 
-def _commit() -> str:
-    """Short commit of this checkout, with a plus where files other than results differ from it."""
-    here = Path(__file__).parent
+def commit_of(checkout: Path) -> str:
+    """Short commit of a checkout, with a plus where files other than results of benchmarks differ from it."""
     # A run writes results before the next one begins.
     changed = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     found = [
-        subprocess.run(["git", *words], cwd=here.parent, capture_output=True, text=True, check=False).stdout.strip()
+        subprocess.run(["git", *words], cwd=checkout, capture_output=True, text=True, check=False).stdout.strip()
         for words in (("rev-parse", "--short", "HEAD"), changed)
     ]
     return f"{found[0] or 'no checkout'}{'+' if found[1] else ''}"

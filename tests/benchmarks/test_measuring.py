@@ -1,5 +1,6 @@
 """What the benchmark counts, fits and says."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.growth import points, sentence, slope
+from benchmarks.machine import commit_of
 from benchmarks.on_paper import FIXED, GENOTYPES, NODES_VARIANTS, UNDER_WAY, VARIANTS, law, of_one_machine
 from benchmarks.records import Record, newest
 from benchmarks.tables import Comparison, comparisons, task_table
@@ -197,3 +199,21 @@ def test_a_program_is_repeated_after_its_warm_up_unless_it_takes_long() -> None:
 
     assert calls == ["short", "long", "short", "short"]
     assert {name: len(runs) for name, runs in found.items()} == {"short": 2, "long": 1}
+
+
+def test_a_version_is_marked_where_anything_but_results_differs(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    program, results = tmp_path / "benchmarks" / "program.py", tmp_path / "benchmarks" / "results" / "day.jsonl"
+    results.parent.mkdir(parents=True)
+    for path in (program, results):
+        path.write_text("one")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+
+    results.write_text("two")
+    assert not commit_of(tmp_path).endswith("+")
+    program.write_text("two")
+    assert commit_of(tmp_path).endswith("+")

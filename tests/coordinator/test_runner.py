@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fedstats.errors import MaskMismatch, RangeOverflow
+from fedstats.errors import MaskMismatch, ProtocolRefused, RangeOverflow
 from fedstats.federation import Federation
 from fedstats.local import LocalSite, LocalSums
 from fedstats.rows import Rows
 from fedstats.step import Nothing
 from fedstats.study import Chunk
+from fedstats.wire.contribution import open_contribution
 from tests.coordinator.federation_of_nodes import (
     BLOCK,
     MODEL,
@@ -160,3 +161,9 @@ def test_equal_asks_are_put_at_a_node_once_a_run_and_again_where_they_are_gone(t
     third = federation.sum(SIZES, MODEL, Nothing())
     assert sorted(puts) == sorted([*there.nodes, one])
     assert first.people == second.people == third.people
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 24])
+def test_words_of_another_length_than_the_pass_are_refused(length: int) -> None:
+    with pytest.raises(ProtocolRefused, match="where 16 are due"):
+        open_contribution(np.zeros(length, np.uint8), 2)

@@ -65,6 +65,8 @@ def test_large_file_that_is_read_by_parts_gives_the_same_panel(
     whole = read_panel(path)
 
     monkeypatch.setattr(panel_module, "_PART_BYTES", part)
+    if part < path.stat().st_size:
+        monkeypatch.delattr(panel_module, "read_delimited")  # the whole is not read again
     found = read_panel(path)
 
     assert found.frame().equals(whole.frame())
@@ -95,7 +97,7 @@ def test_what_is_wrong_with_a_large_file_is_said_as_of_a_small_one(
         return faults if variants is None else (faults, variants.digest())
 
     whole = outcome()
-    monkeypatch.setattr(panel_module, "_PART_BYTES", 30)
+    monkeypatch.setattr(panel_module, "_PART_BYTES", 20)
 
     assert outcome() == whole
 

@@ -41,6 +41,22 @@ def test_later_dots_lie_above_earlier_ones():
     assert tuple(seen[10, 12, :3]) == (0x1F, 0x4E, 0x79)
 
 
+@pytest.mark.parametrize("x", [15.0, 16.5])
+def test_a_pixel_that_the_dot_above_only_grazes_keeps_the_colour_below(x):
+    below, above = disc(10, 10, 3.0), disc(x, 10, 3.0, "#c8500a")
+    cover = [pixels(png(30, 20, [one]))[..., 3] for one in (below, above)]
+    grazed = (cover[0] > 0) & (cover[1] > 0) & (cover[1] < 128)
+    taken = (cover[0] > 0) & (cover[1] >= 140)
+
+    seen = pixels(png(30, 20, [below, above]))
+
+    assert (seen[grazed][:, :3] == (0x1F, 0x4E, 0x79)).all()
+    assert (seen[taken][:, :3] == (0xC8, 0x50, 0x0A)).all()
+    assert grazed.any()
+    assert taken.any() == (x == 15.0)
+    assert (seen[..., 3][(cover[0] == 0) & (cover[1] > 0)] > 0).all()
+
+
 def test_dots_over_the_edge_are_cut_off():
     seen = pixels(png(20, 20, [disc([0, 20, -50, 400, 10], [0, 20, 10, 10, -90])]))
 

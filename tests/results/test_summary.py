@@ -10,6 +10,7 @@ from fedstats.results.association_writer import RowAssembler
 from fedstats.results.associations import Associations
 from fedstats.results.loci import WINDOW_BASES, greedy
 from fedstats.results.quantiles import OrderStatistics, chi_square, genomic_inflation
+from fedstats.results.shared_facts import SharedFacts
 from fedstats.results.shared_rows import SharedRows
 from fedstats.results.summary import Summary, SummaryBuilder
 from tests.results.rows import cut, needs_data, plink_rows, random_rows
@@ -236,3 +237,35 @@ def test_columns_of_few_levels_are_kept_as_codes():
     table = Associations.from_rows("q1", "quantitative", panel, [rows]).table
 
     assert all(pa.types.is_dictionary(table[name].type) for name in ("CHROM", "STATUS", "TEST", "MISSING"))
+
+
+def test_traits_with_estimates_in_other_rows_share_what_they_have_in_common():
+    panel, rows = random_rows(300)
+    shared = SharedRows(panel)
+    tables = []
+    for without in (range(0), range(100, 200)):
+        height = rows["LOG10P"].copy()
+        height[list(without)] = np.nan
+        tables.append(RowAssembler("quantitative", shared).rows({**rows, "LOG10P": height}))
+    facts = SharedFacts(tables[0])
+
+    for table in tables:
+        together, alone = SummaryBuilder(), SummaryBuilder()
+        together.add(table, facts)
+        alone.add(table)
+        found, expected = together.finish(), alone.finish()
+        assert (found.lambda_gc, found.top, found.people) == (expected.lambda_gc, expected.top, expected.people)
+        np.testing.assert_array_equal(found.points.position, expected.points.position)
+
+
+def test_people_are_those_of_rows_with_an_estimate():
+    panel, rows = random_rows(50)
+    people = np.full(50, 400)
+    people[7] = 900
+    rows["LOG10P"][7] = np.nan
+    arms = {"CASE_CT": people // 2, "CTRL_CT": people // 2, "CASE_FREQ": 0.1, "CTRL_FREQ": 0.1}
+
+    found = summarised(panel, {**rows, "OBS_CT": people, **{k: np.broadcast_to(v, 50) for k, v in arms.items()}},
+                       chunk=20, kind="binary")  # fmt: skip
+
+    assert (found.people, found.cases, found.controls) == (400, 200, 200)
