@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
 
 def _federation(folder: Path) -> Any:  # Any: imported below, after the process is settled
     from fedstats.frontend.local_backend import LocalFederation
-    from fedstats.planning.panel import read_panel
+    from fedstats.planning.panel_files import read_panel
     from fedstats.sandbox.folder import open_sandbox
     from fedstats.study import Floors
     from node_agent.datasets.load import DatasetFiles, load_dataset

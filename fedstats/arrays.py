@@ -1,5 +1,6 @@
 """Names for the arrays that fedstats speaks of; the meaning is in the name, the shape in the docstring or schema."""
 
+from mmap import mmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +23,9 @@ Fixed: TypeAlias = npt.NDArray[np.int64]
 
 Wide: TypeAlias = npt.NDArray[Any]
 """Exact integers of any size (dtype object), in units of 2^-fraction_bits; small arrays only."""
+
+Bytes: TypeAlias = bytes | memoryview | mmap
+"""A run of bytes, in memory or mapped from a file."""
 
 Ring: TypeAlias = npt.NDArray[np.uint64]
 """Elements of the integers modulo 2^64, in which everything that leaves a node is added."""

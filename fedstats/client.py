@@ -45,7 +45,8 @@ from fedstats.frontend.job import Job
 from fedstats.frontend.run import run_request
 from fedstats.frontend.sinks import Result
 from fedstats.interrupts import Interrupts
-from fedstats.planning.panel import Panel, read_panel
+from fedstats.planning.panel import Panel
+from fedstats.planning.panel_files import read_panel
 from fedstats.planning.request import Request, check_request
 from fedstats.planning.survey import Questions, Serve, Survey
 from fedstats.study import Study

@@ -43,7 +43,7 @@ class Agent:
         """An order to decrypt, before its product is taken in."""
         return self.guard.answer("Put", order, lambda: orders.announced(self.holder, order))
 
-    def put(self, order: Signed, data: bytes) -> Signed:
+    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
         """Take in a product."""
         return self.guard.answer("Put", order, lambda: orders.take_in(self.holder, order, data))
 

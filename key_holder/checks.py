@@ -59,7 +59,7 @@ def run_record(order: DecryptOrder, signer: str) -> RunRecord:
     return RunRecord(order.plan, tuple(sorted(order.nodes)), order.masked, signer)
 
 
-def check_product(public: PublicKey, product: bytes) -> None:
+def check_product(public: PublicKey, product: bytes | memoryview) -> None:
     """Refuse a product with a number that is no ciphertext under this modulus, before any of it is opened.
 
     Raises

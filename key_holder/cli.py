@@ -150,12 +150,14 @@ def serve(config: ConfigOption) -> None:
     """Open sums for permitted coordinators until stopped."""
     _need_extra()
     from fedstats.logs import set_up_logs
+    from fedstats.scratch import keep_scratch_in
     from key_holder.config import read_settings
     from key_holder.holder import open_holder
     from key_holder.serving import serve as answer
 
     settings = read_settings(config)
     set_up_logs(settings.state if settings.state.is_dir() else None, settings.name, role="key_holder")
+    keep_scratch_in(settings.state)
     answer(open_holder(settings))
 
 

@@ -20,7 +20,7 @@ class Files:
 
     folder: Path
 
-    def store(self, pass_id: str, data: bytes) -> None:
+    def store(self, pass_id: str, data: bytes | memoryview) -> None:
         """Write a file durably; an earlier one is replaced whole.
 
         Raises

@@ -71,7 +71,7 @@ def announced(holder: Holder, signed: Signed) -> DecryptOrder:
     return order
 
 
-def take_in(holder: Holder, signed: Signed, product: bytes) -> Signed:
+def take_in(holder: Holder, signed: Signed, product: bytes | memoryview) -> Signed:
     """Accept an order with its product, durably; opening it goes on after the answer."""
     order = announced(holder, signed)
     if len(product) != order.length or hashlib.sha256(product).hexdigest() != order.sha256:
@@ -86,7 +86,7 @@ def take_in(holder: Holder, signed: Signed, product: bytes) -> Signed:
     return holder.signed(Accepted(order.run, order.pass_id, holder.name, State.ORDERED.value))
 
 
-def _record(holder: Holder, signed: Signed, order: DecryptOrder, product: bytes) -> None:
+def _record(holder: Holder, signed: Signed, order: DecryptOrder, product: bytes | memoryview) -> None:
     """Product and order are durable together; two calls with one order may have come together."""
     request = request_digest(signed)
     with holder.ledger.transaction():

@@ -79,7 +79,7 @@ class Agent:
 
         return self.guard.answer("Put", order, check)
 
-    def put(self, order: Signed, data: bytes) -> Signed:
+    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
         """Keep a blob."""
 
         def store() -> Signed:

@@ -34,7 +34,7 @@ class BlobFolder:
     #: Names of files that are being written.
     _drafts: set[str] = field(default_factory=set, repr=False)
 
-    def store(self, order: BlobOrder, data: bytes) -> None:
+    def store(self, order: BlobOrder, data: bytes | memoryview) -> None:
         """Keep a blob durably, once it is the one that was announced."""
         check_announced(order)
         if len(data) != order.length or hashlib.sha256(data).hexdigest() != order.sha256:
@@ -101,7 +101,7 @@ class BlobFolder:
                 self.records.drop_blob(sha256)
                 (self.folder / sha256).unlink(missing_ok=True)
 
-    def _write(self, sha256: str, data: bytes) -> None:
+    def _write(self, sha256: str, data: bytes | memoryview) -> None:
         # A name of its own: the same blob may come twice at a time, and neither may cut the other's short.
         draft = self.folder / f"{sha256}.{secrets.token_hex(4)}.part"
         self._drafts.add(draft.name)

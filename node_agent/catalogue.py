@@ -8,6 +8,7 @@ from pathlib import Path
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.signing import Signed
 from fedstats.planning.survey import survey
+from fedstats.scratch import slices
 from fedstats.wire.messages import (
     PROTOCOL,
     AvailabilityOrder,
@@ -96,7 +97,7 @@ def availability(node: Node, signed: Signed) -> tuple[int, Iterator[bytes]]:
     _check_roster(node, order.roster)
     found = node.cohorts.bound(order.dataset, order.panel).loaded.availability
     node.ledger.append("availability", {"run": order.run, "dataset": order.dataset, "panel": order.panel})
-    return 0, iter([found.status.tobytes()])
+    return 0, (found.status[part].tobytes() for part in slices(len(found.status)))
 
 
 def _check_roster(node: Node, roster: str) -> None:

@@ -190,12 +190,14 @@ def serve(config: ConfigOption) -> None:
     load_logging_alone()
     load_arrow_alone()
     from fedstats.logs import set_up_logs
+    from fedstats.scratch import keep_scratch_in
     from node_agent.config import read_settings
     from node_agent.node import open_node
     from node_agent.serving import serve as answer
 
     settings = read_settings(config)
     set_up_logs(settings.state if settings.state.is_dir() else None, settings.name)
+    keep_scratch_in(settings.state)
     node = open_node(settings)
     answer(node)
 

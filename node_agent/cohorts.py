@@ -18,6 +18,7 @@ from fedstats.lean_process import give_back_memory
 from fedstats.planning.people_lists import read_people
 from fedstats.planning.request import earlier_runs
 from fedstats.planning.survey import column_of
+from fedstats.scratch import slices
 from fedstats.study import Model
 from fedstats.wire.blobs import panel_from_bytes, variants_from_bytes
 from fedstats.wire.messages import Plan
@@ -112,7 +113,7 @@ class Cohorts:
 
         def make() -> Indices:
             size = len(self.bound(plan.dataset, plan.panel).chromosome)
-            return variants_from_bytes(self.blobs.read(plan.variants, "the list of variants"), size)
+            return variants_from_bytes(self.blobs.mapped(plan.variants, "the list of variants"), size)
 
         return self._kept(("variants", plan.panel, plan.variants), make)
 
@@ -176,7 +177,8 @@ class Cohorts:
 
     def check_available(self, plan: Plan) -> None:
         """Refuse a list of variants with one that the data set lacks."""
-        lacking = int((~self.bound(plan.dataset, plan.panel).loaded.availability.present[self.variants(plan)]).sum())
+        found, asked = self.bound(plan.dataset, plan.panel).loaded.availability, self.variants(plan)
+        lacking = sum(int((~found.present_at(asked[part])).sum()) for part in slices(len(asked)))
         if lacking:
             raise ProtocolRefused(f"{lacking} variants of the run are not in the data set", code="NO_VARIANT")
 

@@ -269,7 +269,7 @@ def _rehearsed(node: Node, plan: Plan) -> tuple[_Rehearsal | None, list[str]]:
 
 def _rows(availability: Availability, variants: Indices, kinds: npt.NDArray[np.uint8]) -> dict[str, Indices]:
     """Rows of the genotype file that hold variants of a run, by their kind."""
-    here = variants[availability.present[variants]]
+    here = variants[availability.present_at(variants)]
     return {kind: availability.rows[here[kinds[here] == code]].astype(np.int64) for code, kind in enumerate(KINDS)}
 
 

@@ -23,10 +23,10 @@ class Blob:
     """A byte run for nodes, and its announcement."""
 
     order: BlobOrder
-    data: bytes
+    data: bytes | memoryview
 
 
-def blob_of(run: str, purpose: str, data: bytes) -> Blob:
+def blob_of(run: str, purpose: str, data: bytes | memoryview) -> Blob:
     """A byte run, announced by its SHA-256."""
     return Blob(BlobOrder(run, purpose, hashlib.sha256(data).hexdigest(), len(data)), data)
 
@@ -61,7 +61,7 @@ class Nodes:
         """As `ask`, with one attempt."""
         return self.opened(node, self.transport.call_once(node, method, self.signed(order)), answer)
 
-    def put(self, node: str, run: str, purpose: str, data: bytes) -> str:
+    def put(self, node: str, run: str, purpose: str, data: bytes | memoryview) -> str:
         """Put a byte run at a node; its SHA-256."""
         blob = blob_of(run, purpose, data)
         self.opened(node, self.transport.put(node, self.signed(blob.order), data), BlobStored)

@@ -52,7 +52,7 @@ class Proposal:
     study: Study
     request: Request
     dataset: str
-    variants: bytes
+    variants: memoryview
     people: bytes
     amends: str = ""
     lost: tuple[LostNode, ...] = ()

@@ -35,6 +35,7 @@ from fedstats.planning.panel import Panel
 from fedstats.planning.people_lists import people_bytes
 from fedstats.planning.request import Request
 from fedstats.planning.survey import Questions, Serve, Survey
+from fedstats.scratch import Scratch
 from fedstats.study import Study
 from fedstats.transport.traffic import Traffic
 from fedstats.wire.blobs import panel_to_bytes, variants_to_bytes
@@ -86,13 +87,16 @@ class _PanelBytes:
 
     def __init__(self, panel: Panel) -> None:
         self._panel, self._lock = panel, threading.Lock()
-        self._made: bytes | None = None
+        self._made: memoryview | None = None
 
-    def get(self) -> bytes:
+    def get(self) -> memoryview:
         """The bytes."""
         with self._lock:
             if self._made is None:
-                self._made = b"".join(panel_to_bytes(self._panel))
+                body = Scratch(np.uint8)
+                for run in panel_to_bytes(self._panel):
+                    body.append(np.frombuffer(run, np.uint8))
+                self._made = body.array().data
             return self._made
 
 

@@ -9,10 +9,10 @@ from fedstats.frontend.variants import Chosen, choose, kinds_of, without_kinds
 from fedstats.planning.distance import Serves, keep_apart, refuse_close, with_beside
 from fedstats.planning.grouping import group
 from fedstats.planning.noise_rules import MOST_NOISED_VARIANTS
-from fedstats.planning.panel import select
 from fedstats.planning.people_lists import people_digest
 from fedstats.planning.request import Request, check_request
 from fedstats.planning.resolve import resolve
+from fedstats.planning.selection import select
 from fedstats.planning.setting_options import SettingOptions
 from fedstats.planning.survey import questions_of, strictest
 from fedstats.rows import Note

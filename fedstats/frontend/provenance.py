@@ -3,9 +3,11 @@
 import json
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 import fedstats
 from fedstats.analyses.people_accounting import PeopleCounts
@@ -15,21 +17,43 @@ from fedstats.frontend.backend import Backend, Provenance
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared
 from fedstats.rows import Filtered, Note
+from fedstats.scratch import Scratch
 from fedstats.study import Model
+
+
+class Taken:
+    """What filters took, gathered chunk by chunk; apart for each group of traits whose people differ."""
+
+    def __init__(self) -> None:
+        self._variants: dict[tuple[str, tuple[str, ...]], Scratch[np.int64]] = {}
+        self._counts: Counter[str] = Counter()
+
+    def add(self, taken: Iterable[Filtered]) -> None:
+        """Add what was taken of the next variants of the panel."""
+        for one in taken:
+            self._counts[one.name] += len(one.variants)
+            self._variants.setdefault((one.name, one.traits), Scratch(np.int64)).append(one.variants)
+
+    def counts(self) -> dict[str, int]:
+        """How many variants each filter took; one that it took from several groups of traits counts for each."""
+        return dict(self._counts)
+
+    def gathered(self) -> list[Filtered]:
+        """All that was taken; nothing can be added any more."""
+        return [Filtered(name, traits, found.array()) for (name, traits), found in self._variants.items()]
 
 
 @dataclass
 class Outcome:
     """What a run has found besides its rows, gathered while it goes.
 
-    `people` has, by analysis, the accounting model and its counts; `filtered`, by analysis, what filters took, apart
-    for each group of traits whose people differ.
+    `people` has, by analysis, the accounting model and its counts; `filtered`, by analysis, what filters took.
     """
 
     preparation: Preparation
     people: dict[str, tuple[Model, PeopleCounts]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    filtered: dict[str, list[Filtered]] = field(default_factory=dict)
+    filtered: dict[str, Taken] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -53,16 +77,8 @@ def filter_rows(outcome: Outcome) -> list[tuple[str, int]]:
     return [
         (f"filtered by --{name.replace('_', '-')} ({analysis})", count)
         for analysis, taken in outcome.filtered.items()
-        for name, count in _by_filter(taken).items()
+        for name, count in taken.counts().items()
     ]
-
-
-def _by_filter(taken: Sequence[Filtered]) -> dict[str, int]:
-    """How many variants each filter took; one that it took from several groups of traits counts for each."""
-    counts: Counter[str] = Counter()
-    for one in taken:
-        counts[one.name] += len(one.variants)
-    return dict(counts)
 
 
 def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]:  # Any: JSON
@@ -80,7 +96,7 @@ def run_record(backend: Backend, job: Job, outcome: Outcome) -> dict[str, Any]: 
         "panel": {"variants": len(backend.panel), "left_out": preparation.left_out},
         "listed_people": dict(job.listed),
         "people": {analysis: people_record(*found) for analysis, found in outcome.people.items()},
-        "filtered": {analysis: _by_filter(taken) for analysis, taken in outcome.filtered.items() if taken},
+        "filtered": {analysis: taken.counts() for analysis, taken in outcome.filtered.items() if taken.counts()},
         "notes": [_note_record(note) for note in (*preparation.notes, *outcome.notes)],
         "nodes": list(told.nodes or backend.nodes),
         "catalogue": dict(told.people),

@@ -121,9 +121,11 @@ class Reporter:
         out, studies = self.job.place.out, outcome.preparation.studies
         if out is None or not studies:
             return
-        filtered = [one for taken in outcome.filtered.values() for one in taken]
+        filtered = [one for taken in outcome.filtered.values() for one in taken.gathered()]
+        fallen = fallen_columns(self.backend.panel, studies[0].chosen, filtered, len(self.backend.nodes))
         with TableWriter(out, "variants.tsv.gz") as writer:
-            writer.append(fallen_columns(self.backend.panel, studies[0].chosen, filtered, len(self.backend.nodes)))
+            for columns in fallen:
+                writer.append(columns)
         self._written.append(writer.path)
 
     def withdraw(self) -> None:

@@ -13,7 +13,7 @@ from fedstats.frontend.backend import Backend, Event, Events, RosterShrinks, no_
 from fedstats.frontend.job import Job
 from fedstats.frontend.prepare import Preparation, Prepared, prepare
 from fedstats.frontend.progress import Progress
-from fedstats.frontend.provenance import Outcome, run_record
+from fedstats.frontend.provenance import Outcome, Taken, run_record
 from fedstats.frontend.reporting import Reporter
 from fedstats.frontend.sinks import Result, Sinks
 from fedstats.frontend.variants import panel_columns
@@ -114,7 +114,7 @@ def _compute(backend: Backend, prepared: Prepared, sinks: Sinks, outcome: Outcom
         else:
             sinks.append(found.tables)
             give_back_memory(above=_MAY_STAY_FREE)
-            outcome.filtered.setdefault(study.analysis, []).extend(found.filtered)
+            outcome.filtered.setdefault(study.analysis, Taken()).add(found.filtered)
             if found.people and study.analysis not in outcome.people:
                 outcome.people[study.analysis] = (study.scanned[0], only_everyone(found.people))
                 reporter.people(*outcome.people[study.analysis])

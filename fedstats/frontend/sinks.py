@@ -15,6 +15,7 @@ from fedstats.frontend.tables import VariantTable, arrow_rows, full_rows
 from fedstats.results.association_writer import AssociationWriter, RowAssembler
 from fedstats.results.associations import Associations, TraitKind
 from fedstats.results.columns import Values, schema
+from fedstats.results.scratch_table import ScratchTable
 from fedstats.results.shared_rows import SharedRows
 from fedstats.results.summary import Summary
 from fedstats.results.table_writers import deflating_thread
@@ -127,19 +128,19 @@ class AssociationFiles:
 
 
 class TableSink:
-    """A table with one row per variant, in OUT.<suffix> where there is an OUT, and in memory."""
+    """A table with one row per variant, in OUT.<suffix> where there is an OUT, and at hand."""
 
     def __init__(self, out: Path | None, suffix: str, panel: Mapping[str, Values]) -> None:
         self._suffix, self._panel = suffix, panel
         self._writer = None if out is None else TableWriter(out, suffix)
         self._finished = False
-        self._tables: list[pa.Table] = []
+        self._rows = ScratchTable(schema(SUFFIXES[suffix]))
 
     def append(self, results: Mapping[str, Values]) -> None:
         rows = full_rows(self._suffix, self._panel, spelt_out(results))
         if self._writer is not None:
             self._writer.append(rows)
-        self._tables.append(arrow_rows(self._suffix, rows))
+        self._rows.append(arrow_rows(self._suffix, rows))
 
     def finish(self) -> None:
         if self._writer is not None:
@@ -153,8 +154,7 @@ class TableSink:
             self._writer.abort()
 
     def result(self, provenance: Provenance) -> VariantTable:
-        table = pa.concat_tables([*self._tables, schema(SUFFIXES[self._suffix]).empty_table()])
-        return VariantTable(self._suffix.removesuffix(".tsv.gz"), table, provenance)
+        return VariantTable(self._suffix.removesuffix(".tsv.gz"), self._rows.table(), provenance)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
+import numpy as np
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -21,6 +21,7 @@ from fedstats.errors import FedstatsError, NodeUnreachable, ProtocolRefused, Ref
 from fedstats.identity.card import Card
 from fedstats.identity.keys import Leaf
 from fedstats.identity.signing import Signed
+from fedstats.scratch import Scratch
 from fedstats.serving.guard import Guard
 from fedstats.serving.room import Room
 from fedstats.wire.envelope import ERROR_KEY, checked, error_to_bytes, from_wire, pieces, to_wire
@@ -96,7 +97,7 @@ class Answering(Protocol):
         """The announcement of a run of bytes, before they are taken in."""
         ...
 
-    def put(self, order: Signed, data: bytes) -> Signed:
+    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
         """The signed answer to an announced run of bytes."""
         ...
 
@@ -200,19 +201,20 @@ def _method_after(caller: Caller, then: Signed, following: Mapping[str, str]) ->
 
 def _content(
     agent: Answering, order: Signed, announced: Announced, parcels: Iterator[node_pb2.Parcel]
-) -> tuple[bytes, Signed | None]:
+) -> tuple[memoryview, Signed | None]:
     """The run of bytes that an order announces, and the order behind it; what is refused of them is in the ledger.
 
     Nothing is taken in beyond what is announced: the agent then sees that there was more.
     """
-    data = BytesIO()  # which gives its bytes away without a copy
+    data = Scratch(np.uint8)
     for parcel in parcels:
         if parcel.WhichOneof("content") == "then":
-            return data.getvalue(), from_wire(parcel.then)
-        data.write(agent.guard.answer("Put", order, partial(checked, parcel.piece, data.tell())))
-        if data.tell() > announced.length:
+            return data.array().data, from_wire(parcel.then)
+        piece = agent.guard.answer("Put", order, partial(checked, parcel.piece, data.nbytes))
+        data.append(np.frombuffer(piece, np.uint8))
+        if data.nbytes > announced.length:
             break
-    return data.getvalue(), None
+    return data.array().data, None
 
 
 def _order_of(parcel: node_pb2.Parcel | None) -> Signed:

@@ -59,7 +59,7 @@ class Transport(Protocol):
         """
         ...
 
-    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
         """Send a byte run, announced by its order, and perhaps an order that needs it; the answer to the last order."""
         ...
 

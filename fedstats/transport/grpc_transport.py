@@ -76,7 +76,7 @@ class GrpcTransport:
         stub = self._stub(node)
         return self._tried(node, lambda: from_wire(getattr(stub, method)(to_wire(order), timeout=seconds)))
 
-    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
         """Send a byte run, its order first, and perhaps an order that needs it; the answer to the last order."""
 
         def parcels() -> Iterator[node_pb2.Parcel]:

@@ -19,7 +19,7 @@ class Handler(Protocol):
     """A node behind the transport; it may raise any error of fedstats, NodeUnreachable for being away."""
 
     def call(self, method: str, order: Signed) -> Signed: ...
-    def put(self, order: Signed, data: bytes) -> Signed: ...
+    def put(self, order: Signed, data: bytes | memoryview) -> Signed: ...
     def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
         """The offset that the order asks for, the bytes from there on, and what comes behind them."""
         ...
@@ -35,7 +35,7 @@ class InProcessTransport:
         """The handler's answer, both ways through bytes."""
         return _through_bytes(self._node(node).call(method, _through_bytes(order)))
 
-    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
         """The handler's answer to a byte run, or to the order behind it."""
         answer = self._node(node).put(_through_bytes(order), data)
         return _through_bytes(answer) if then is None else self.call(node, AFTER_BLOB[then.kind], then)

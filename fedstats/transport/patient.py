@@ -82,7 +82,7 @@ class PatientTransport:
         self.traffic.add(node, sent=_size(order), received=_size(answer), calls=1)
         return answer
 
-    def put(self, node: str, order: Signed, data: bytes, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
         """Send a byte run, and perhaps an order that needs it, until the node has them."""
         answer = self._until_answered(node, lambda: self.line.put(node, order, data, then))
         sent = _size(order) + len(data) + (0 if then is None else _size(then))

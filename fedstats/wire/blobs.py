@@ -13,19 +13,17 @@ total      `CertifyOrder`     words of a claimed total without check words, uint
 """
 
 from collections.abc import Iterator
-from mmap import mmap
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from fedstats.arrays import Indices
+from fedstats.arrays import Bytes, Indices
 from fedstats.errors import ProtocolRefused
 from fedstats.planning.delimited import LONGEST_LINE_BYTES
-from fedstats.planning.panel import UNPLACED, Panel, joined_panels
-
-#: Bytes in memory or mapped from a file.
-Buffer = bytes | mmap
+from fedstats.planning.long_panels import joined_panels
+from fedstats.planning.panel import UNPLACED, Panel
+from fedstats.scratch import slices
 
 PURPOSES = ("panel", "variants", "people", "asks", "total")
 
@@ -40,7 +38,7 @@ def panel_to_bytes(panel: Panel) -> Iterator[bytes]:
     return panel.lines()
 
 
-def panel_from_bytes(body: Buffer) -> Panel:
+def panel_from_bytes(body: Bytes) -> Panel:
     """The panel that `panel_to_bytes` wrote.
 
     Raises
@@ -56,7 +54,7 @@ def panel_from_bytes(body: Buffer) -> Panel:
         raise ProtocolRefused("the panel is not well formed", code="MALFORMED") from None
 
 
-def _longest_line(body: Buffer) -> int:
+def _longest_line(body: Bytes) -> int:
     """Bytes of the longest line and one more, for its end."""
     characters, longest, last = np.frombuffer(body, np.uint8), 0, -1
     for first in range(0, len(characters), _BLOCK_BYTES):
@@ -66,7 +64,7 @@ def _longest_line(body: Buffer) -> int:
     return max(longest, len(characters) - last)
 
 
-def _batches(body: Buffer, block_bytes: int) -> Iterator[pa.RecordBatch]:
+def _batches(body: Bytes, block_bytes: int) -> Iterator[pa.RecordBatch]:
     types = {name: pa.int64() if name == "POS" else pa.string() for name in _COLUMNS}
     return iter(
         csv.open_csv(
@@ -93,16 +91,23 @@ def _unplaced() -> ProtocolRefused:
     return ProtocolRefused("the panel has variants without a place or without alleles", code="MALFORMED")
 
 
-def variants_to_bytes(variants: Indices) -> bytes:
-    """Panel indices of the variants of a run."""
-    return variants.astype("<i8").tobytes()
+def variants_to_bytes(variants: Indices) -> memoryview:
+    """Panel indices of the variants of a run; where they are in that order of bytes already, no copy."""
+    return np.ascontiguousarray(variants, "<i8").data.cast("B") if len(variants) else memoryview(b"")
 
 
-def variants_from_bytes(body: bytes, panel_size: int) -> Indices:
-    """The indices that bytes hold; they must increase and lie in the panel."""
+def variants_from_bytes(body: Bytes, panel_size: int) -> Indices:
+    """The indices that bytes hold, not copied where this machine has the same order of bytes.
+
+    They must increase and lie in the panel.
+    """
     if len(body) % 8:
         raise ProtocolRefused("the list of variants is not well formed", code="MALFORMED")
-    found = np.frombuffer(body, "<i8").astype(np.int64)
-    if len(found) and ((np.diff(found) <= 0).any() or found[0] < 0 or found[-1] >= panel_size):
+    found = np.frombuffer(body, "<i8").astype(np.int64, copy=False)
+    if not _increases(found) or (len(found) and (found[0] < 0 or found[-1] >= panel_size)):
         raise ProtocolRefused("the list of variants does not increase within the panel", code="MALFORMED")
     return found
+
+
+def _increases(found: Indices) -> bool:
+    return all((np.diff(found[part.start : part.stop + 1]) > 0).all() for part in slices(len(found)))

@@ -26,7 +26,7 @@ def from_wire(message: node_pb2.Signed) -> Signed:
     return Signed(message.kind, message.signer, message.body, message.signature)
 
 
-def pieces(data: Iterable[bytes | Signed], first: int = 0) -> Iterator[node_pb2.Piece]:
+def pieces(data: Iterable[bytes | memoryview | Signed], first: int = 0) -> Iterator[node_pb2.Piece]:
     """Cut runs of bytes into pieces of at most 1 MiB, each with its place and a check of its bytes.
 
     The check finds damage by accident; TLS keeps whoever is on the line from doing any. A document behind the bytes
@@ -38,7 +38,7 @@ def pieces(data: Iterable[bytes | Signed], first: int = 0) -> Iterator[node_pb2.
             yield node_pb2.Piece(behind=to_wire(run))
             continue
         for at in range(0, len(run), PIECE_BYTES):
-            part = run[at : at + PIECE_BYTES]
+            part = bytes(run[at : at + PIECE_BYTES])
             yield node_pb2.Piece(data=part, offset=offset, crc32=isal_zlib.crc32(part))
             offset += len(part)
 

@@ -2,18 +2,19 @@
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
-from node_agent.datasets.matching import Availability, Keys
+from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED
+from node_agent.datasets.matching import Availability, Candidates, Keys
 
 
-def joined(wanted: Keys, offered: Keys, file: Panel, panel: Panel) -> Availability:
-    """What a file has of a panel, found by joins on place and pair of alleles."""
-    of_panel, of_file = _frame(wanted), _frame(offered).filter(pl.col("place") >= 0)
+def joined(wanted: Candidates, offered: Candidates) -> Availability:
+    """What some rows of a file, by their number among them, have of some variants of a panel: by place and alleles."""
+    of_panel, of_file = _frame(wanted.keys), _frame(offered.keys).filter(pl.col("place") >= 0)
     pairs = of_panel.join(of_file, on=["place", "low", "high"], how="inner", suffix="_file")
     found = pairs.select("row", "row_file", swap=pl.col("alt") != pl.col("alt_file"))
     found = pl.concat([found, _with_unseen(of_panel, of_file, found)])
-    best, ambiguous = _settled(found, file, panel)
+    best, ambiguous = _settled(found, wanted.ids, offered.ids)
     return _availability(of_panel, of_file, best, ambiguous)
 
 
@@ -39,13 +40,15 @@ def _with_unseen(wanted: pl.DataFrame, offered: pl.DataFrame, found: pl.DataFram
     return pl.concat(matched)
 
 
-def _settled(found: pl.DataFrame, file: Panel, panel: Panel) -> tuple[pl.DataFrame, int]:
+def _settled(
+    found: pl.DataFrame, wanted: pa.LargeStringArray, offered: pa.LargeStringArray
+) -> tuple[pl.DataFrame, int]:
     """One file row for each panel variant: the one with its identifier, else the first; and how often that guessed."""
     several = found.filter(pl.col("row").is_duplicated())
     if several.is_empty():
         return found, 0
-    ids = pl.Series(pl.from_arrow(panel.ids.take(several["row"].to_arrow())))
-    file_ids = pl.Series(pl.from_arrow(file.ids.take(several["row_file"].to_arrow())))
+    ids = pl.Series(pl.from_arrow(wanted.take(several["row"].to_arrow())))
+    file_ids = pl.Series(pl.from_arrow(offered.take(several["row_file"].to_arrow())))
     several = several.with_columns(other_id=ids != file_ids)
     best = several.sort("row", "other_id", "row_file").unique("row", keep="first", maintain_order=True)
     by_id = several.group_by("row").agg(same=(~pl.col("other_id")).sum())

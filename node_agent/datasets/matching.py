@@ -6,17 +6,15 @@ An allele that the file writes as 0 is one that nobody in the file has, as PLINK
 it stands for whatever the panel has beside the other allele.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from fedstats.arrays import Bools, Indices
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, UNPLACED, Panel
-
-#: Variants that are looked up together: what that takes does not grow with the panel.
-_SLICE = 1 << 17
+from fedstats.scratch import Scratch, slices
 
 #: Spellings of an allele that was never seen.
 UNSEEN = frozenset({"0", "."})
@@ -40,10 +38,10 @@ class Availability:
     rows: npt.NDArray[np.int32]
     ambiguous: int
 
-    @property
-    def present(self) -> Bools:
-        """Whether the file has the variant, either way round, shape (panel variant,)."""
-        return np.asarray((self.status == PRESENT) | (self.status == SWAPPED))
+    def present_at(self, variants: Indices) -> Bools:
+        """Whether the file has some variants of the panel, either way round, shape (variant,)."""
+        status = self.status[variants]
+        return np.asarray((status == PRESENT) | (status == SWAPPED))
 
     def counts(self) -> dict[str, int]:
         """How many variants of the panel have each status."""
@@ -62,15 +60,16 @@ class Availability:
 
 def match(file: Panel, panel: Panel) -> Availability:
     """Find the variants of a panel in a file, whose A1 is `alt` and whose A2 is `ref`."""
-    offered, wanted = (
-        Side(variants, codes) for variants, codes in zip((file, panel), _common_codes(file, panel), strict=True)
-    )
-    found = _one_a_place(wanted, offered)
-    if found is not None:
-        return found
-    from node_agent.datasets.joins import joined  # where it is needed: it takes a quarter of a second to load
-
-    return joined(wanted.keys(slice(None)), offered.keys(slice(None)), file, panel)
+    file_codes, panel_codes = _common_codes(file, panel)
+    wanted, offered = Side(panel, panel_codes), _by_place(Side(file, file_codes))
+    status, rows, ambiguous = Scratch(np.uint8), Scratch(np.int32), 0
+    for part in slices(len(wanted)):
+        stretch = np.arange(*part.indices(len(wanted)))
+        found = _matched(wanted, stretch, offered)
+        status.append(found.status)
+        rows.append(found.rows)
+        ambiguous += found.ambiguous
+    return Availability(status.array(), rows.array(), ambiguous)
 
 
 def _common_codes(file: Panel, panel: Panel) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -99,6 +98,14 @@ class Keys:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidates:
+    """Variants that cannot be told apart by their places: what is compared of them, and their identifiers."""
+
+    keys: Keys
+    ids: pa.LargeStringArray
+
+
+@dataclass(frozen=True, eq=False)
 class Side:
     """Variants of a file or a panel, and codes of their alleles that both have in common.
 
@@ -111,59 +118,89 @@ class Side:
     def __len__(self) -> int:
         return len(self.variants)
 
-    def places(self, part: slice) -> npt.NDArray[np.int64]:
+    def places(self, rows: slice | Indices) -> npt.NDArray[np.int64]:
         """Places of some of the variants."""
-        chromosome, position = self.variants.chromosome[part], self.variants.position[part]
+        chromosome, position = self.variants.chromosome[rows], self.variants.position[rows]
         placed = (chromosome != UNPLACED) & (position > 0)
         return np.where(placed, (chromosome.astype(np.int64) << 32) | position, -1)
 
-    def alleles(self, part: slice | Indices) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def alleles(self, rows: Indices) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Codes of REF and ALT of some of the variants."""
-        return self.codes[self.variants.ref[part]], self.codes[self.variants.alt[part]]
+        return self.codes[self.variants.ref[rows]], self.codes[self.variants.alt[rows]]
 
-    def keys(self, part: slice) -> Keys:
+    def keys(self, rows: Indices) -> Keys:
         """What is compared of some of the variants."""
-        ref, alt = self.alleles(part)
-        return Keys(self.places(part), ref, alt, np.minimum(ref, alt), np.maximum(ref, alt))
+        ref, alt = self.alleles(rows)
+        return Keys(self.places(rows), ref, alt, np.minimum(ref, alt), np.maximum(ref, alt))
+
+    def candidates(self, rows: Indices) -> Candidates:
+        """The same, with identifiers."""
+        return Candidates(self.keys(rows), self.variants.ids.take(pa.array(rows)))
 
 
-def _slices(length: int) -> Iterator[slice]:
-    for first in range(0, length, _SLICE):
-        yield slice(first, first + _SLICE)
+@dataclass(frozen=True, eq=False)
+class ByPlace:
+    """Rows of a file that have a place, in the order of their places; `order` is None for all rows as they stand."""
+
+    side: Side
+    order: Indices | None
+    places: npt.NDArray[np.int64]
+
+    def rows(self, at: Indices) -> Indices:
+        """Numbers of rows in the file."""
+        return at if self.order is None else self.order[at]
+
+    def rows_at(self, places: npt.NDArray[np.int64]) -> Indices:
+        """Increasing numbers of all rows that have one of these places."""
+        sought = np.unique(places)
+        first, last = np.searchsorted(self.places, sought), np.searchsorted(self.places, sought, "right")
+        ends = np.cumsum(last - first)
+        skipped = np.repeat(last - ends, last - first)
+        return np.sort(self.rows(skipped + np.arange(len(skipped))))
 
 
-def _one_a_place(wanted: Side, offered: Side) -> Availability | None:
-    """The matches where no two rows of the file have one place; None where some have, or the panel has odd alleles."""
-    order, places = _in_order(offered)
-    if not len(places) or (places[1:] == places[:-1]).any():
-        return None
-    status, rows = np.empty(len(wanted), np.uint8), np.empty(len(wanted), np.int32)
-    for part in _slices(len(wanted)):
-        keys = wanted.keys(part)
-        if (keys.low == keys.high).any():
-            return None
-        status[part], rows[part] = _found_at(keys, offered, order, places)
-    return Availability(status, rows, 0)
-
-
-def _in_order(offered: Side) -> tuple[Indices | None, npt.NDArray[np.int64]]:
-    """Rows of a file that have a place, in the order of their places, and these; None for all rows as they stand."""
-    places = np.concatenate([np.zeros(0, np.int64), *(offered.places(part) for part in _slices(len(offered)))])
-    if not len(places) or (places[0] >= 0 and (places[1:] >= places[:-1]).all()):
-        return None, places
+def _by_place(side: Side) -> ByPlace:
+    every: Scratch[np.int64] = Scratch(np.int64)
+    for part in slices(len(side)):
+        every.append(side.places(part))
+    places = every.array()
+    if len(places) and places[0] >= 0 and (places[1:] >= places[:-1]).all():
+        return ByPlace(side, None, places)
     placed = np.flatnonzero(places >= 0)
     order = placed[np.argsort(places[placed], kind="stable")]
-    return order, places[order]
+    return ByPlace(side, order, places[order])
 
 
-def _found_at(
-    wanted: Keys, offered: Side, order: Indices | None, places: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Status and row of some variants, given the rows of the file in the order of their places, and these places."""
+def _matched(wanted: Side, stretch: Indices, offered: ByPlace) -> Availability:
+    """What a file has of a stretch of a panel."""
+    keys = wanted.keys(stretch)
+    status, rows, several = _found_at(keys, offered)
+    if not several.any():
+        return Availability(status, rows, 0)
+    from node_agent.datasets.joins import joined  # where it is needed: it takes a quarter of a second to load
+
+    file_rows = offered.rows_at(keys.place[several])
+    found = joined(wanted.candidates(stretch[several]), offered.side.candidates(file_rows))
+    status[several] = found.status
+    rows[several] = np.where(found.rows < 0, -1, file_rows[found.rows])
+    return Availability(status, rows, found.ambiguous)
+
+
+def _found_at(wanted: Keys, offered: ByPlace) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], Bools]:
+    """Status and row of some variants, and for which of them these do not hold.
+
+    They hold where one row of the file has the place of a variant of two different alleles.
+    """
+    places = offered.places
+    if not len(places):
+        none = np.zeros(len(wanted.place), np.bool_)
+        return np.full(len(none), ABSENT, np.uint8), np.full(len(none), -1, np.int32), none
     at = np.minimum(np.searchsorted(places, wanted.place), len(places) - 1)
-    row = at if order is None else order[at]
+    row = offered.rows(at)
     same_place = places[at] == wanted.place
-    a2, a1 = offered.alleles(row)
+    last = np.searchsorted(places, wanted.place, "right") - 1
+    several = (last > at) | (wanted.low == wanted.high)
+    a2, a1 = offered.side.alleles(row)
     low, high = np.minimum(a1, a2), np.maximum(a1, a2)
     same = (wanted.low == low) & (wanted.high == high)
     # One unseen allele (its code -1 is `low`) stands for whatever the panel has beside the other.
@@ -172,4 +209,4 @@ def _found_at(
     swap = np.where(same, wanted.alt != a1, np.where(is_alt, ~a1_known, a1_known))
     found = same_place & (same | is_alt | is_ref)
     status = np.where(found, np.where(swap, SWAPPED, PRESENT), np.where(same_place, ALLELES_DIFFER, ABSENT))
-    return status.astype(np.uint8), np.where(found, row, -1).astype(np.int32)
+    return status.astype(np.uint8), np.where(found, row, -1).astype(np.int32), several

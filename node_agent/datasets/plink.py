@@ -20,9 +20,11 @@ from fedstats.arrays import Bools, Indices
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.genotypes import PackedBlock
 from fedstats.planning.delimited import Delimited, Fault, at_lines, read_delimited
-from fedstats.planning.panel import SWAPPED, UNPLACED, Panel, read_variants
+from fedstats.planning.panel import SWAPPED, UNPLACED, Panel
+from fedstats.planning.panel_files import read_variants
 from node_agent.datasets.faults import DatasetFaults
 from node_agent.datasets.matching import Availability, match
+from node_agent.datasets.repeats import repeated
 
 MAGIC = b"\x6c\x1b"
 VARIANT_MAJOR = 1
@@ -254,9 +256,9 @@ def _without_place(variants: Panel) -> Bools:
 
 def _variant_warnings(variants: Panel) -> list[str]:
     warnings = []
-    repeated = len(variants) - int(pc.count_distinct(variants.ids).as_py())
-    if repeated:
-        warnings.append(f"bim: {repeated} variants have an identifier that was there before")
+    again = repeated(variants.ids)
+    if again:
+        warnings.append(f"bim: {again} variants have an identifier that was there before")
     unplaced = int(_without_place(variants).sum())
     if unplaced:
         warnings.append(f"bim: {unplaced} variants have no known chromosome or position and match nothing")

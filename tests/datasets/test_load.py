@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fedstats.planning.panel import read_panel
+from fedstats.planning.panel_files import read_panel
 from node_agent.datasets.faults import DatasetFaults
 from node_agent.datasets.load import DatasetFiles, RegisteredDataset, load_dataset, register_dataset
 

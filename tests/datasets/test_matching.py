@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel, read_panel, read_variants
+from fedstats import scratch
+from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
+from fedstats.planning.panel_files import read_panel, read_variants
 from node_agent.datasets import matching
 from node_agent.datasets.joins import joined
 from node_agent.datasets.matching import Availability, match
@@ -102,7 +104,7 @@ def test_bitmaps_have_a_bit_per_variant_from_the_lowest(tmp_path: Path) -> None:
     found = matched(tmp_path, "1 a 0 2 A G\n1 a 0 9 A G\n", "".join(f"1 a 0 {at} A G\n" for at in range(1, 11)))
 
     assert found.bitmap(PRESENT) == bytes([0b00000010, 0b00000001])
-    assert found.present.nonzero()[0].tolist() == [1, 8]
+    assert found.present_at(np.arange(len(found.status))).nonzero()[0].tolist() == [1, 8]
 
 
 def naive_status(file: list[tuple[int, str, str]], wanted: tuple[int, str, str]) -> int:
@@ -145,17 +147,18 @@ def variants(draw: st.DrawFn, *, alike: bool) -> Panel:
     )
 
 
-@given(variants(alike=False), variants(alike=True))
+@pytest.mark.parametrize("stretch", [1, 3, 100])
+@given(file=variants(alike=True), panel=variants(alike=True))
 @settings(max_examples=300)
-def test_rows_with_a_place_each_are_matched_as_by_joins(file: Panel, panel: Panel) -> None:
+def test_panels_are_matched_stretch_by_stretch_as_by_joins_of_all(stretch: int, file: Panel, panel: Panel) -> None:
     file_codes, panel_codes = matching._common_codes(file, panel)
     wanted, offered = matching.Side(panel, panel_codes), matching.Side(file, file_codes)
 
-    found = matching._one_a_place(wanted, offered)
-    expected = joined(wanted.keys(slice(None)), offered.keys(slice(None)), file, panel)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scratch, "SLICE", stretch)
+        found = match(file, panel)
+    expected = joined(*(side.candidates(np.arange(len(side))) for side in (wanted, offered)))
 
-    assert found is not None or not (file.position > 0).any()
-    if found is not None:
-        assert found.status.tolist() == expected.status.tolist()
-        assert found.rows.tolist() == expected.rows.tolist()
-        assert found.ambiguous == expected.ambiguous
+    assert found.status.tolist() == expected.status.tolist()
+    assert found.rows.tolist() == expected.rows.tolist()
+    assert found.ambiguous == expected.ambiguous

@@ -9,15 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedstats.errors import DataError, ProtocolRefused, UsageError
-from fedstats.planning import panel as panel_module
-from fedstats.planning.panel import (
-    CHROMOSOMES,
-    chromosome_code,
-    parse_chromosomes,
-    read_panel,
-    read_variants,
-    select,
-)
+from fedstats.planning import panel_files
+from fedstats.planning.panel import CHROMOSOMES, chromosome_code
+from fedstats.planning.panel_files import read_panel, read_variants
+from fedstats.planning.selection import parse_chromosomes, select
 from fedstats.study import KINDS
 from fedstats.wire import blobs
 from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes
@@ -64,9 +59,9 @@ def test_large_file_that_is_read_by_parts_gives_the_same_panel(
     path = write(tmp_path, "".join(lines), name)
     whole = read_panel(path)
 
-    monkeypatch.setattr(panel_module, "_PART_BYTES", part)
+    monkeypatch.setattr(panel_files, "_PART_BYTES", part)
     if part < path.stat().st_size:
-        monkeypatch.delattr(panel_module, "read_delimited")  # the whole is not read again
+        monkeypatch.delattr(panel_files, "read_delimited")  # the whole is not read again
     found = read_panel(path)
 
     assert found.frame().equals(whole.frame())
@@ -97,7 +92,7 @@ def test_what_is_wrong_with_a_large_file_is_said_as_of_a_small_one(
         return faults if variants is None else (faults, variants.digest())
 
     whole = outcome()
-    monkeypatch.setattr(panel_module, "_PART_BYTES", 20)
+    monkeypatch.setattr(panel_files, "_PART_BYTES", 20)
 
     assert outcome() == whole
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.genotypes import pack
-from fedstats.planning.panel import read_panel
+from fedstats.planning.panel_files import read_panel
 from node_agent.datasets.faults import DatasetFaults
 from node_agent.datasets.plink import bind, register
 

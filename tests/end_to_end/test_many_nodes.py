@@ -11,7 +11,7 @@ import pytest
 import fedstats
 from fedstats.frontend.analyst import Analyst
 from fedstats.frontend.local_backend import LocalFederation
-from fedstats.planning.panel import read_panel
+from fedstats.planning.panel_files import read_panel
 from fedstats.results.associations import Associations
 from fedstats.sandbox import processes
 from fedstats.sandbox.folder import Sandbox

@@ -15,7 +15,7 @@ from fedstats.cli.main import app as coordinator
 from fedstats.frontend.backend import Event
 from fedstats.frontend.local_backend import LocalFederation
 from fedstats.identity.roster import read_roster
-from fedstats.planning.panel import read_panel
+from fedstats.planning.panel_files import read_panel
 from fedstats.sandbox import pooled, processes
 from fedstats.sandbox.folder import Sandbox
 from fedstats.sandbox.ports import free_ports

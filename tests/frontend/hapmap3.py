@@ -11,7 +11,8 @@ import pytest
 from fedstats.dataset import Column, Dataset
 from fedstats.frontend.local_backend import LocalFederation
 from fedstats.genotypes import PackedBlock, pack
-from fedstats.planning.panel import Panel, read_panel
+from fedstats.planning.panel import Panel
+from fedstats.planning.panel_files import read_panel
 from node_agent.datasets.load import DatasetFiles, load_dataset
 
 HAPMAP3 = Path(__file__).resolve().parents[3] / "shared" / "data" / "hapmap3"

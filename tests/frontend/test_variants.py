@@ -1,12 +1,13 @@
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from fedstats import scratch
 from fedstats.errors import UsageError
-from fedstats.frontend.variants import choose, fallen_columns, kinds_of, without_kinds
+from fedstats.frontend.variants import REASONS, choose, fallen_columns, kinds_of, without_kinds
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
 from fedstats.rows import Filtered
 
@@ -33,9 +34,13 @@ AVAILABLE = {
 }
 
 
-def lists(columns: Mapping[str, Any]) -> dict[str, list[object]]:
-    """Columns as lists, whatever they are kept in."""
-    return {name: pa.array(values).to_pylist() for name, values in columns.items()}
+def lists(stretches: Iterable[Mapping[str, Any]]) -> dict[str, list[object]]:
+    """Columns as lists, whatever they are kept in, one stretch of the panel behind the other."""
+    found: dict[str, list[object]] = {}
+    for columns in stretches:
+        for name, values in columns.items():
+            found.setdefault(name, []).extend(pa.array(values).to_pylist())
+    return found
 
 
 def test_the_intersection_of_nodes_is_analysed_and_swapped_alleles_are_turned() -> None:
@@ -67,6 +72,23 @@ def test_what_filters_took_is_listed_among_it_with_the_results_that_lack_it() ->
     assert columns["REASON"] == ["MAF", "HWE_POOLED", "ABSENT", "ALLELES_DIFFER", "MAF"]
     assert columns["NODES"] == [3, 3, 1, 2, 3]
     assert columns["RESULTS"] == ["q1,q2", "q3", "all", "all", "q1,q2"]
+
+
+def test_stretches_of_the_panel_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    filtered = [Filtered("maf", ("q1",), np.array([0, 4])), Filtered("geno", ("q1",), np.array([3]))]
+    whole = choose(EVERY, AVAILABLE)
+    listed = lists(fallen_columns(PANEL, whole, filtered, 3))
+    monkeypatch.setattr(scratch, "SLICE", 2)
+    chosen = choose(EVERY, AVAILABLE)
+
+    for name in ("variants", "fallen", "reasons", "nodes", "swapped"):
+        assert list(getattr(chosen, name)) == list(getattr(whole, name))
+    assert dict(chosen.swapped) == dict(whole.swapped)
+    assert lists(fallen_columns(PANEL, chosen, filtered, 3)) == listed
+
+
+def test_nothing_that_fell_out_makes_no_rows() -> None:
+    assert list(fallen_columns(PANEL, choose(np.array([0, 3]), AVAILABLE), [], 3)) == []
 
 
 def test_tables_without_traits_lack_what_filters_took_altogether() -> None:
@@ -104,7 +126,7 @@ def test_a_kind_that_is_not_served_falls_out_with_its_reason() -> None:
 
     assert chosen.variants.tolist() == [0, 3]
     assert chosen.fallen.tolist() == [1, 2, 4]
-    assert chosen.reasons.tolist() == ["ABSENT", "ALLELES_DIFFER", "NOT_SERVED"]
+    assert REASONS[chosen.reasons].tolist() == ["ABSENT", "ALLELES_DIFFER", "NOT_SERVED"]
 
 
 def test_kinds_follow_chromosomes() -> None:

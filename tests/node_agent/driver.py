@@ -15,7 +15,8 @@ from fedstats.documents import digest
 from fedstats.fixed_point import decode as decode_words
 from fedstats.identity.roster import roster_digest
 from fedstats.identity.signing import Signed, open_signed, sign
-from fedstats.planning.panel import Panel, read_panel
+from fedstats.planning.panel import Panel
+from fedstats.planning.panel_files import read_panel
 from fedstats.planning.request import Request
 from fedstats.planning.survey import Questions
 from fedstats.privacy.masking_coordinator import self_masks, sum_uploads, transcript_of

@@ -1,16 +1,18 @@
 """Whole runs of a real coordinator against real agents in this process: what stays at the nodes between runs."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fedstats import scratch
 from fedstats.client import FederationClient
 from fedstats.coordinator.config import read_federation
 from fedstats.errors import Failed, UsageError
+from fedstats.planning import panel_files
 from fedstats.sandbox.create import create
 from fedstats.simulate.recipe import Recipe
 from fedstats.simulate.simulation import simulate
@@ -19,6 +21,8 @@ from node_agent.agent import Agent
 from node_agent.config import read_settings
 from node_agent.node import open_node
 from node_agent.warm import load_steps
+
+TABLES = (".gz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,16 @@ class Played:
 
 @pytest.fixture
 def played(tmp_path: Path) -> Iterator[Played]:
+    with playing(tmp_path) as found:
+        yield found
+
+
+@contextmanager
+def playing(folder: Path) -> Iterator[Played]:
     load_steps()
-    files = simulate(tmp_path / "pooled", Recipe(sites=3, samples=900, variants=100, seed=5))
+    files = simulate(folder / "pooled", Recipe(sites=3, samples=900, variants=100, seed=5))
     sandbox = create(
-        tmp_path / "sandbox",
+        folder / "sandbox",
         bfile=files.prefix,
         pheno=files.phenotypes,
         covar=files.prefix.with_name("pooled.covar.tsv"),
@@ -64,6 +74,11 @@ def played(tmp_path: Path) -> Iterator[Played]:
             agents[name] = Agent(node)
         settings = read_federation(sandbox.federation_file)
         yield Played(FederationClient(settings, lambda _: InProcessTransport(agents)), agents)
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """Tables of a run; its log and record have times."""
+    return {path.name: path.read_bytes() for path in out.parent.glob(f"{out.name}.*") if path.suffix in TABLES}
 
 
 def first_people(folder: Path, each: int) -> list[tuple[str, str]]:
@@ -86,6 +101,22 @@ def test_no_ledger_holds_a_refusal_of_the_first_run_of_a_federation(played: Play
     for agent in played.agents.values():
         assert played.count(agent.name, "opened") > 0
         assert played.count(agent.name, "refused") == 0
+
+
+def test_arrays_in_files_and_panels_in_stretches_give_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def run(folder: Path) -> dict[str, bytes]:
+        with playing(folder) as played:
+            played.client.gwas(["q1", "b1"], covariates=["age"], maf=0.1, pass_variants=30, out=folder / "run")
+            played.client.hardy(pass_variants=30, out=folder / "counts")
+        return tables(folder / "run") | tables(folder / "counts")
+
+    plain = run(tmp_path / "plain")
+    monkeypatch.setattr(scratch, "HELD_BYTES", 0)
+    monkeypatch.setattr(scratch, "SLICE", 7)
+    monkeypatch.setattr(panel_files, "_PART_BYTES", 500)
+
+    assert run(tmp_path / "in files") == plain
+    assert {"run.variants.tsv.gz", "run.q1.parquet", "counts.hardy.tsv.gz"} <= plain.keys()
 
 
 @pytest.mark.parametrize("to_disk", [True, False])

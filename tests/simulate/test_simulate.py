@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from fedstats.errors import UsageError
-from fedstats.planning.panel import read_panel
+from fedstats.planning.panel_files import read_panel
 from fedstats.simulate import Recipe, simulate
 from node_agent.datasets.load import DatasetFiles, LoadedDataset, load_dataset
 

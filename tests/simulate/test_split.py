@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from fedstats.errors import DataError, UsageError
-from fedstats.planning.panel import SWAPPED, read_panel
+from fedstats.planning.panel import SWAPPED
+from fedstats.planning.panel_files import read_panel
 from fedstats.simulate import FamilyFile, split_by_site, write_plink
 from node_agent.datasets.load import DatasetFiles, load_dataset
 
