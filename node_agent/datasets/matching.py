@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from fedstats.arrays import Bools, Indices
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, UNPLACED, Panel
-from fedstats.scratch import Scratch, slices
+from fedstats.scratch import Scratch, elements_where, indices_where, slices
 
 #: Spellings of an allele that was never seen.
 UNSEEN = frozenset({"0", "."})
@@ -160,15 +160,22 @@ class ByPlace:
 
 
 def _by_place(side: Side) -> ByPlace:
-    every: Scratch[np.int64] = Scratch(np.int64)
+    every = Scratch(np.int64)
     for part in slices(len(side)):
         every.append(side.places(part))
     places = every.array()
-    if len(places) and places[0] >= 0 and (places[1:] >= places[:-1]).all():
+    placed = places >= 0
+    if placed.all() and _ascend(places):
         return ByPlace(side, None, places)
-    placed = np.flatnonzero(places >= 0)
-    order = placed[np.argsort(places[placed], kind="stable")]
-    return ByPlace(side, order, places[order])
+    rows, places = indices_where(placed), elements_where(placed, places)
+    if not _ascend(places):
+        order = np.argsort(places, kind="stable")
+        rows, places = rows[order], places[order]
+    return ByPlace(side, rows, places)
+
+
+def _ascend(places: npt.NDArray[np.int64]) -> bool:
+    return bool((places[1:] >= places[:-1]).all())
 
 
 def _matched(wanted: Side, stretch: Indices, offered: ByPlace) -> Availability:

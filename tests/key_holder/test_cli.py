@@ -8,7 +8,9 @@ from pathlib import Path
 
 import phe
 import pytest
+from typer.testing import CliRunner
 
+from fedstats import logs, scratch
 from fedstats.errors import ConfigError, UsageError
 from fedstats.identity.card import make_card, read_card
 from fedstats.identity.drafting import draft_roster
@@ -16,6 +18,8 @@ from fedstats.identity.keys import generate_identity, generate_leaf
 from fedstats.identity.roster import write_roster
 from fedstats.ledger import open_ledger
 from fedstats.privacy.paillier_keys import load_key
+from key_holder import serving
+from key_holder.cli import app
 from key_holder.config import read_settings
 from key_holder.holder import check_all
 from key_holder.keys_folder import init
@@ -154,6 +158,17 @@ def test_a_skeleton_that_is_not_filled_in_allows_nobody(made: Path, vault: Vault
     vault.config.write_text(text)
 
     assert faults_of(vault.config) == "[policy] coordinators names nobody, so nobody could ask"
+
+
+def test_a_key_holder_keeps_long_arrays_with_its_state(vault: Vault, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scratch._Place, "folder", None)
+    monkeypatch.setattr(logs, "set_up_logs", lambda *_, **__: None)
+    monkeypatch.setattr(serving, "serve", lambda holder: holder.close())
+
+    done = CliRunner().invoke(app, ["serve", "--config", str(vault.config)])
+
+    assert done.exit_code == 0, done.output
+    assert scratch._Place.folder == vault.config.parent / "state"
 
 
 def test_check_config_says_what_is_good_and_warns_of_what_it_lets_through(tmp_path: Path):

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fedstats import logs, scratch
 from fedstats.errors import UsageError
 from fedstats.identity.card import read_card
 from fedstats.ledger import open_ledger
+from node_agent import serving
 from node_agent.cli import app
 from node_agent.policy import Policy, read_policy
 from node_agent.records import TABLES
@@ -106,6 +108,18 @@ def test_check_config_says_what_is_there(tmp_path: Path):
 
     assert done.returncode == 0, done.stderr
     assert "data set demo: 60 people, 40 variants" in done.stdout
+
+
+def test_an_agent_keeps_long_arrays_with_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    site = make_federation(tmp_path).site("FI")
+    monkeypatch.setattr(scratch._Place, "folder", None)
+    monkeypatch.setattr(logs, "set_up_logs", lambda *_: None)
+    monkeypatch.setattr(serving, "serve", lambda node: node.close())
+
+    done = CliRunner().invoke(app, ["serve", "--config", str(site.config)])
+
+    assert done.exit_code == 0, done.output
+    assert scratch._Place.folder == site.folder / "state"
 
 
 def test_check_config_lists_all_faults_and_ends_with_2(tmp_path: Path):
