@@ -107,7 +107,10 @@ def test_files_of_an_agent_lie_where_it_says(in_files: None, monkeypatch: pytest
 
 
 def test_array_stays_in_memory_where_no_file_can_be_made(in_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(**_: object) -> None:
+    asked = []
+
+    def nowhere(**given: object) -> None:
+        asked.append(given)
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
@@ -116,6 +119,7 @@ def test_array_stays_in_memory_where_no_file_can_be_made(in_files: None, monkeyp
     made.append([6, 7])
 
     assert made.array().tolist() == [5, 6, 7]
+    assert len(asked) == 1
 
 
 def test_full_disk_is_said_without_a_path(in_files: None, monkeypatch: pytest.MonkeyPatch) -> None:

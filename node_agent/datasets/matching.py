@@ -151,12 +151,12 @@ class ByPlace:
         return at if self.order is None else self.order[at]
 
     def rows_at(self, places: npt.NDArray[np.int64]) -> Indices:
-        """Increasing numbers of all rows that have one of these places."""
+        """Numbers of all rows that have one of these places; those of one place increase."""
         sought = np.unique(places)
         first, last = np.searchsorted(self.places, sought), np.searchsorted(self.places, sought, "right")
         ends = np.cumsum(last - first)
         skipped = np.repeat(last - ends, last - first)
-        return np.sort(self.rows(skipped + np.arange(len(skipped))))
+        return self.rows(skipped + np.arange(len(skipped)))
 
 
 def _by_place(side: Side) -> ByPlace:
@@ -206,7 +206,7 @@ def _found_at(wanted: Keys, offered: ByPlace) -> tuple[npt.NDArray[np.uint8], np
     row = offered.rows(at)
     same_place = places[at] == wanted.place
     last = np.searchsorted(places, wanted.place, "right") - 1
-    several = (last > at) | (wanted.low == wanted.high)
+    several = same_place & ((last > at) | (wanted.low == wanted.high))
     a2, a1 = offered.side.alleles(row)
     low, high = np.minimum(a1, a2), np.maximum(a1, a2)
     same = (wanted.low == low) & (wanted.high == high)

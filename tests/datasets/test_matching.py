@@ -132,11 +132,12 @@ def test_matching_is_the_naive_one(
 
 
 @st.composite
-def variants(draw: st.DrawFn, *, alike: bool) -> Panel:
-    """Variants of few places and alleles, unseen ones among them; `alike` allows several at one place."""
-    position = draw(st.lists(st.integers(0, 12), min_size=1, max_size=12, unique=not alike))
+def variants(draw: st.DrawFn) -> Panel:
+    """Variants of few places and alleles, unseen and equal ones among them; often several at one place."""
+    position = draw(st.lists(st.integers(0, 12), min_size=1, max_size=12))
     alleles = ("A", "C", "g", "0")
-    pairs = draw(st.lists(st.permutations(range(4)), min_size=len(position), max_size=len(position)))
+    pair = st.tuples(st.integers(0, 3), st.integers(0, 3))
+    pairs = draw(st.lists(pair, min_size=len(position), max_size=len(position)))
     return Panel(
         chromosome=np.ones(len(position), np.uint8),
         position=np.array(position, np.int64),
@@ -148,7 +149,7 @@ def variants(draw: st.DrawFn, *, alike: bool) -> Panel:
 
 
 @pytest.mark.parametrize("stretch", [1, 3, 100])
-@given(file=variants(alike=True), panel=variants(alike=True))
+@given(file=variants(), panel=variants())
 @settings(max_examples=300)
 def test_panels_are_matched_stretch_by_stretch_as_by_joins_of_all(stretch: int, file: Panel, panel: Panel) -> None:
     file_codes, panel_codes = matching._common_codes(file, panel)

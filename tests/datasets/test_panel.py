@@ -1,6 +1,7 @@
 """The variant panel: reading, names of chromosomes, digest, selection."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedstats import scratch
 from fedstats.errors import DataError, ProtocolRefused, UsageError
 from fedstats.planning import panel_files
+from fedstats.planning.long_panels import joined_panels
 from fedstats.planning.panel import CHROMOSOMES, chromosome_code
 from fedstats.planning.panel_files import read_panel, read_variants
 from fedstats.planning.selection import parse_chromosomes, select
 from fedstats.study import KINDS
 from fedstats.wire import blobs
-from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes
+from fedstats.wire.blobs import panel_from_bytes, panel_to_bytes, variants_from_bytes, variants_to_bytes
 
 BIM = (
     "1\trs1\t0\t100\tA\tG\n22\trs2\t0\t5\tT\tC\n23\trs3\t0\t7\tC\tA\n"
@@ -250,3 +253,33 @@ def test_the_longest_line_is_found_however_the_text_is_cut(lengths: list[int], e
 
     # With its end, which the last line may lack.
     assert found == max(len(line) for line in body.split(b"\n")) + 1
+
+
+@pytest.mark.parametrize("stretch", [1, 2, 100])
+@pytest.mark.parametrize("listed", [[0, 2, 2, 5], [0, 1, 3, 2], [-1, 0, 1, 2], [0, 1, 2, 6]])
+def test_a_list_of_variants_increases_within_the_panel(
+    monkeypatch: pytest.MonkeyPatch, stretch: int, listed: list[int]
+) -> None:
+    monkeypatch.setattr(scratch, "SLICE", stretch)
+    body = variants_to_bytes(np.array(listed))
+
+    with pytest.raises(ProtocolRefused, match="does not increase within the panel"):
+        variants_from_bytes(body, panel_size=6)
+    assert variants_from_bytes(variants_to_bytes(np.array([0, 2, 4, 5])), panel_size=6).tolist() == [0, 2, 4, 5]
+    assert variants_from_bytes(variants_to_bytes(np.zeros(0, np.int64)), panel_size=6).tolist() == []
+
+
+@pytest.mark.parametrize("held_bytes", [0, 1 << 22])
+def test_parts_of_longer_columns_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int) -> None:
+    monkeypatch.setattr(scratch, "HELD_BYTES", held_bytes)
+    whole = read_panel(write(tmp_path, BIM))
+    # A part that Arrow cuts from a column keeps all characters of the column.
+    parts = [
+        replace(whole.take(np.arange(first, last)), ids=whole.ids[first:last])
+        for first, last in ((0, 2), (2, 2), (2, 6))
+    ]
+
+    found = joined_panels(parts)
+
+    assert found.frame().equals(whole.frame())
+    assert found.digest() == whole.digest()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedstats import scratch
 from fedstats.coordinator.splitting import LARGEST_PASS_WORDS
 from fedstats.dataset import People
 from fedstats.documents import decode, digest
@@ -108,6 +109,21 @@ def test_a_cohort_that_became_too_small_by_a_list_of_people_is_not_served(driver
     serving = decode(Serving, driver.lines["FI"].call("Propose", plan).body)
 
     assert [reason.rule for reason in serving.serve.models[0].reasons] == ["min_people"]
+
+
+@pytest.mark.parametrize("stretch", [7, 1 << 18])
+def test_a_plan_with_variants_that_this_node_lacks_is_refused(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, stretch: int
+):
+    monkeypatch.setattr(scratch, "SLICE", stretch)
+    elsewhere = driver.panel.position.copy()
+    elsewhere[-2:] += 1_000_000
+    driver.panel = replace(driver.panel, position=elsewhere)
+
+    with pytest.raises(ProtocolRefused, match="2 variants of the run are not in the data set"):
+        driver.propose(driver.plan())
+
+    assert_nothing_computed(driver)
 
 
 @pytest.mark.parametrize(
