@@ -7,6 +7,7 @@ import pytest
 
 from fedstats import scratch
 from fedstats.errors import UsageError
+from fedstats.frontend.provenance import Taken
 from fedstats.frontend.variants import REASONS, choose, fallen_columns, kinds_of, without_kinds
 from fedstats.planning.panel import ABSENT, ALLELES_DIFFER, PRESENT, SWAPPED, Panel
 from fedstats.rows import Filtered
@@ -48,6 +49,12 @@ def test_the_intersection_of_nodes_is_analysed_and_swapped_alleles_are_turned() 
 
     assert chosen.variants.tolist() == [0, 3, 4]
     assert dict(chosen.swapped) == {"FI": 1, "EE": 2, "NO": 0}
+
+
+def test_variants_that_fell_out_are_not_counted_as_turned() -> None:
+    chosen = choose(np.arange(2), {"FI": codes(SWAPPED, SWAPPED), "EE": codes(ABSENT, PRESENT)})
+
+    assert dict(chosen.swapped) == {"FI": 1, "EE": 0}
 
 
 def test_what_fell_out_is_listed_with_its_reason_and_where_it_is() -> None:
@@ -116,7 +123,11 @@ def test_no_common_variant_is_an_error_that_asks_for_the_build() -> None:
         ({"FI": codes(PRESENT, ABSENT), "EE": codes(ABSENT, SWAPPED)}, "FI has 1 of 2, EE has 1 of 2"),
     ],
 )
-def test_nodes_that_have_no_selected_variant_are_named(available: dict[str, np.ndarray], said: str) -> None:
+@pytest.mark.parametrize("stretch", [1, 1 << 18])
+def test_nodes_that_have_no_selected_variant_are_named(
+    monkeypatch: pytest.MonkeyPatch, stretch: int, available: dict[str, np.ndarray], said: str
+) -> None:
+    monkeypatch.setattr(scratch, "SLICE", stretch)
     with pytest.raises(UsageError, match=f"is at every node: {said}\n"):
         choose(np.arange(2), available)
 
@@ -131,3 +142,15 @@ def test_a_kind_that_is_not_served_falls_out_with_its_reason() -> None:
 
 def test_kinds_follow_chromosomes() -> None:
     assert kinds_of(PANEL, np.array([0, 4])) == ("autosome", "x")
+
+
+@pytest.mark.parametrize("held_bytes", [0, 1 << 22])
+def test_what_filters_took_is_gathered_over_chunks(monkeypatch: pytest.MonkeyPatch, held_bytes: int) -> None:
+    monkeypatch.setattr(scratch, "HELD_BYTES", held_bytes)
+    taken = Taken()
+    taken.add([Filtered("maf", ("q1",), np.array([0, 2])), Filtered("maf", ("q2",), np.array([1]))])
+    taken.add([Filtered("maf", ("q1",), np.array([5])), Filtered("geno", ("q1",), np.array([4, 6]))])
+
+    assert taken.counts() == {"maf": 4, "geno": 2}
+    gathered = {(one.name, one.traits): one.variants.tolist() for one in taken.gathered()}
+    assert gathered == {("maf", ("q1",)): [0, 2, 5], ("maf", ("q2",)): [1], ("geno", ("q1",)): [4, 6]}
