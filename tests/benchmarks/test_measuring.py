@@ -119,11 +119,13 @@ def test_a_law_finds_the_weights_that_made_its_points() -> None:
 
 def test_what_is_under_way_does_not_grow_beyond_two_passes() -> None:
     at = [{"people": 1e3, "variants": v, "nodes": 3.0} for v in (5e4, 1e5, 2e5, 1e6)]
-    made = [100.0 + 1e-3 * min(w["variants"], 2 * LARGEST_PASS) + 5e-5 * w["variants"] for w in at]
+    made = [100.0 + 1e-3 * min(w["variants"], 3 * LARGEST_PASS) + 5e-5 * w["variants"] for w in at]
 
     found = law([FIXED, UNDER_WAY, VARIANTS], at, made)
 
-    assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(100.0 + 200.0 + 1e3, rel=1e-9)
+    assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(100.0 + 300.0 + 1e3, rel=1e-9)
+    assert found.heaviest({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == "variants"
+    assert found.heaviest({"people": 1e6, "variants": 1e6, "nodes": 15.0}) == "variants under way"
 
 
 def test_seconds_of_two_machines_are_not_added_up() -> None:
