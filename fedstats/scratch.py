@@ -24,7 +24,7 @@ T = TypeVar("T", bound=np.generic)
 HELD_BYTES = 1 << 22
 
 #: Elements that are worked on together, where an array is too long to be doubled.
-SLICE = 1 << 18
+SLICE = 1 << 17
 
 #: A folder on a disk, as SQLite takes it: on many systems /tmp lies in memory.
 _ON_DISK = Path("/var/tmp")  # noqa: S108  # files in it have no name that anybody could guess

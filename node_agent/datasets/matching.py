@@ -164,9 +164,9 @@ def _by_place(side: Side) -> ByPlace:
     for part in slices(len(side)):
         every.append(side.places(part))
     places = every.array()
-    placed = places >= 0
-    if placed.all() and _ascend(places):
+    if _are_placed(places) and _ascend(places):
         return ByPlace(side, None, places)
+    placed = places >= 0
     rows, places = indices_where(placed), elements_where(placed, places)
     if not _ascend(places):
         order = np.argsort(places, kind="stable")
@@ -174,8 +174,12 @@ def _by_place(side: Side) -> ByPlace:
     return ByPlace(side, rows, places)
 
 
+def _are_placed(places: npt.NDArray[np.int64]) -> bool:
+    return all((places[part] >= 0).all() for part in slices(len(places)))
+
+
 def _ascend(places: npt.NDArray[np.int64]) -> bool:
-    return bool((places[1:] >= places[:-1]).all())
+    return all((np.diff(places[part.start : part.stop + 1]) >= 0).all() for part in slices(len(places)))
 
 
 def _matched(wanted: Side, stretch: Indices, offered: ByPlace) -> Availability:
