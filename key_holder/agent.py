@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fedstats.arrays import Bytes
 from fedstats.identity.signing import Signed
 from fedstats.serving.guard import Guard
 from fedstats.wire.key_holder_messages import DecryptOrder
@@ -43,7 +44,7 @@ class Agent:
         """An order to decrypt, before its product is taken in."""
         return self.guard.answer("Put", order, lambda: orders.announced(self.holder, order))
 
-    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
+    def put(self, order: Signed, data: Bytes) -> Signed:
         """Take in a product."""
         return self.guard.answer("Put", order, lambda: orders.take_in(self.holder, order, data))
 

@@ -8,6 +8,7 @@ that all orders of a run name the same nodes under the same setting, so that two
 import gmpy2
 from gmpy2 import mpz
 
+from fedstats.arrays import Bytes
 from fedstats.errors import ProtocolRefused
 from fedstats.identity.checks import is_hex
 from fedstats.privacy.paillier import block_bytes, widths_of
@@ -59,7 +60,7 @@ def run_record(order: DecryptOrder, signer: str) -> RunRecord:
     return RunRecord(order.plan, tuple(sorted(order.nodes)), order.masked, signer)
 
 
-def check_product(public: PublicKey, product: bytes | memoryview) -> None:
+def check_product(public: PublicKey, product: Bytes) -> None:
     """Refuse a product with a number that is no ciphertext under this modulus, before any of it is opened.
 
     Raises

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedstats.arrays import Bytes
 from fedstats.errors import Failed
 from fedstats.state_folder import sync_folder
 
@@ -20,7 +21,7 @@ class Files:
 
     folder: Path
 
-    def store(self, pass_id: str, data: bytes | memoryview) -> None:
+    def store(self, pass_id: str, data: Bytes) -> None:
         """Write a file durably; an earlier one is replaced whole.
 
         Raises

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from fedstats.arrays import Bytes
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.signing import Signed, open_signed
 from fedstats.serving.incidents import stopping
@@ -71,7 +72,7 @@ def announced(holder: Holder, signed: Signed) -> DecryptOrder:
     return order
 
 
-def take_in(holder: Holder, signed: Signed, product: bytes | memoryview) -> Signed:
+def take_in(holder: Holder, signed: Signed, product: Bytes) -> Signed:
     """Accept an order with its product, durably; opening it goes on after the answer."""
     order = announced(holder, signed)
     if len(product) != order.length or hashlib.sha256(product).hexdigest() != order.sha256:
@@ -86,7 +87,7 @@ def take_in(holder: Holder, signed: Signed, product: bytes | memoryview) -> Sign
     return holder.signed(Accepted(order.run, order.pass_id, holder.name, State.ORDERED.value))
 
 
-def _record(holder: Holder, signed: Signed, order: DecryptOrder, product: bytes | memoryview) -> None:
+def _record(holder: Holder, signed: Signed, order: DecryptOrder, product: Bytes) -> None:
     """Product and order are durable together; two calls with one order may have come together."""
     request = request_digest(signed)
     with holder.ledger.transaction():

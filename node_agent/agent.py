@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fedstats.arrays import Bytes
 from fedstats.identity.signing import Signed
 from fedstats.serving.guard import Guard
 from fedstats.wire.messages import BlobOrder, BlobStored
@@ -79,7 +80,7 @@ class Agent:
 
         return self.guard.answer("Put", order, check)
 
-    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
+    def put(self, order: Signed, data: Bytes) -> Signed:
         """Keep a blob."""
 
         def store() -> Signed:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fedstats.arrays import Bytes
 from fedstats.errors import Failed, ProtocolRefused
 from fedstats.identity.checks import is_hex
 from fedstats.state_folder import sync_folder
@@ -34,7 +35,7 @@ class BlobFolder:
     #: Names of files that are being written.
     _drafts: set[str] = field(default_factory=set, repr=False)
 
-    def store(self, order: BlobOrder, data: bytes | memoryview) -> None:
+    def store(self, order: BlobOrder, data: Bytes) -> None:
         """Keep a blob durably, once it is the one that was announced."""
         check_announced(order)
         if len(data) != order.length or hashlib.sha256(data).hexdigest() != order.sha256:
@@ -63,7 +64,7 @@ class BlobFolder:
         self.check(sha256, what)
         return (self.folder / sha256).read_bytes()
 
-    def mapped(self, sha256: str, what: str) -> mmap.mmap | bytes:
+    def mapped(self, sha256: str, what: str) -> Bytes:
         """The same, mapped from the disk: a panel of many variants is read piece by piece."""
         self.check(sha256, what)
         with (self.folder / sha256).open("rb") as file:
@@ -101,7 +102,7 @@ class BlobFolder:
                 self.records.drop_blob(sha256)
                 (self.folder / sha256).unlink(missing_ok=True)
 
-    def _write(self, sha256: str, data: bytes | memoryview) -> None:
+    def _write(self, sha256: str, data: Bytes) -> None:
         # A name of its own: the same blob may come twice at a time, and neither may cut the other's short.
         draft = self.folder / f"{sha256}.{secrets.token_hex(4)}.part"
         self._drafts.add(draft.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fedstats.arrays import Bytes
 from fedstats.identity.keys import Identity
 from fedstats.identity.signing import Signed, open_signed, sign
 from fedstats.transport.base import Method, StreamMethod
@@ -23,10 +24,10 @@ class Blob:
     """A byte run for nodes, and its announcement."""
 
     order: BlobOrder
-    data: bytes | memoryview
+    data: Bytes
 
 
-def blob_of(run: str, purpose: str, data: bytes | memoryview) -> Blob:
+def blob_of(run: str, purpose: str, data: Bytes) -> Blob:
     """A byte run, announced by its SHA-256."""
     return Blob(BlobOrder(run, purpose, hashlib.sha256(data).hexdigest(), len(data)), data)
 
@@ -61,7 +62,7 @@ class Nodes:
         """As `ask`, with one attempt."""
         return self.opened(node, self.transport.call_once(node, method, self.signed(order)), answer)
 
-    def put(self, node: str, run: str, purpose: str, data: bytes | memoryview) -> str:
+    def put(self, node: str, run: str, purpose: str, data: Bytes) -> str:
         """Put a byte run at a node; its SHA-256."""
         blob = blob_of(run, purpose, data)
         self.opened(node, self.transport.put(node, self.signed(blob.order), data), BlobStored)

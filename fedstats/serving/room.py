@@ -1,4 +1,7 @@
-"""Room in memory for uploads: each is bounded by what it is for, and all that come at once are bounded together."""
+"""Room for uploads: each is bounded by what it is for, and all that come at once are bounded together.
+
+Large ones lie in temporary files until they are kept, see `fedstats.scratch`.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from fedstats.errors import NodeUnreachable
 
 @dataclass
 class Room:
-    """Bytes that uploads may hold in memory together, from their announcement until they are on the disk.
+    """Bytes that uploads may hold together, from their announcement until they are on the disk.
 
     Who finds no room is turned away before any byte is taken in, and comes again; nothing of that is kept, so that
     nobody fills a ledger with it.

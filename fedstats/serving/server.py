@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from fedstats.arrays import Bytes
 from fedstats.errors import FedstatsError, NodeUnreachable, ProtocolRefused, Refused, UsageError
 from fedstats.identity.card import Card
 from fedstats.identity.keys import Leaf
@@ -97,7 +98,7 @@ class Answering(Protocol):
         """The announcement of a run of bytes, before they are taken in."""
         ...
 
-    def put(self, order: Signed, data: bytes | memoryview) -> Signed:
+    def put(self, order: Signed, data: Bytes) -> Signed:
         """The signed answer to an announced run of bytes."""
         ...
 

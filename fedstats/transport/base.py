@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from fedstats.arrays import Bytes
 from fedstats.identity.signing import Signed
 
 Method = Literal[
@@ -59,7 +60,7 @@ class Transport(Protocol):
         """
         ...
 
-    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: Bytes, then: Signed | None = None) -> Signed:
         """Send a byte run, announced by its order, and perhaps an order that needs it; the answer to the last order."""
         ...
 

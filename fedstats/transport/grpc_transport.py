@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from fedstats.arrays import Bytes
 from fedstats.errors import Failed, FedstatsError, NodeUnreachable, Refused
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Deadlines, Method, StreamMethod
@@ -76,7 +77,7 @@ class GrpcTransport:
         stub = self._stub(node)
         return self._tried(node, lambda: from_wire(getattr(stub, method)(to_wire(order), timeout=seconds)))
 
-    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: Bytes, then: Signed | None = None) -> Signed:
         """Send a byte run, its order first, and perhaps an order that needs it; the answer to the last order."""
 
         def parcels() -> Iterator[node_pb2.Parcel]:

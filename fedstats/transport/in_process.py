@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from fedstats.arrays import Bytes
 from fedstats.errors import NodeUnreachable
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import StreamMethod
@@ -19,7 +20,7 @@ class Handler(Protocol):
     """A node behind the transport; it may raise any error of fedstats, NodeUnreachable for being away."""
 
     def call(self, method: str, order: Signed) -> Signed: ...
-    def put(self, order: Signed, data: bytes | memoryview) -> Signed: ...
+    def put(self, order: Signed, data: Bytes) -> Signed: ...
     def fetch(self, method: str, order: Signed) -> tuple[int, Iterable[bytes | Signed]]:
         """The offset that the order asks for, the bytes from there on, and what comes behind them."""
         ...
@@ -35,7 +36,7 @@ class InProcessTransport:
         """The handler's answer, both ways through bytes."""
         return _through_bytes(self._node(node).call(method, _through_bytes(order)))
 
-    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: Bytes, then: Signed | None = None) -> Signed:
         """The handler's answer to a byte run, or to the order behind it."""
         answer = self._node(node).put(_through_bytes(order), data)
         return _through_bytes(answer) if then is None else self.call(node, AFTER_BLOB[then.kind], then)

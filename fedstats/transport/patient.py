@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fedstats.arrays import Bytes
 from fedstats.errors import Failed, NodeLost, NodeUnreachable, Stopped
 from fedstats.identity.signing import Signed
 from fedstats.transport.base import Method, OrderAt, StreamMethod, Transport
@@ -82,7 +83,7 @@ class PatientTransport:
         self.traffic.add(node, sent=_size(order), received=_size(answer), calls=1)
         return answer
 
-    def put(self, node: str, order: Signed, data: bytes | memoryview, then: Signed | None = None) -> Signed:
+    def put(self, node: str, order: Signed, data: Bytes, then: Signed | None = None) -> Signed:
         """Send a byte run, and perhaps an order that needs it, until the node has them."""
         answer = self._until_answered(node, lambda: self.line.put(node, order, data, then))
         sent = _size(order) + len(data) + (0 if then is None else _size(then))

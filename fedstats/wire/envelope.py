@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from isal import isal_zlib
 
+from fedstats.arrays import Bytes
 from fedstats.documents import decode, document, encode
 from fedstats.errors import BY_NAME, Failed, FedstatsError, ProtocolRefused
 from fedstats.identity.signing import Signed
@@ -26,7 +27,7 @@ def from_wire(message: node_pb2.Signed) -> Signed:
     return Signed(message.kind, message.signer, message.body, message.signature)
 
 
-def pieces(data: Iterable[bytes | memoryview | Signed], first: int = 0) -> Iterator[node_pb2.Piece]:
+def pieces(data: Iterable[Bytes | Signed], first: int = 0) -> Iterator[node_pb2.Piece]:
     """Cut runs of bytes into pieces of at most 1 MiB, each with its place and a check of its bytes.
 
     The check finds damage by accident; TLS keeps whoever is on the line from doing any. A document behind the bytes

@@ -126,6 +126,7 @@ def test_what_is_under_way_does_not_grow_beyond_two_passes() -> None:
     assert found.at({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == pytest.approx(100.0 + 300.0 + 1e3, rel=1e-9)
     assert found.heaviest({"people": 1e6, "variants": 2e7, "nodes": 15.0}) == "variants"
     assert found.heaviest({"people": 1e6, "variants": 1e6, "nodes": 15.0}) == "variants under way"
+    assert found.heaviest({"people": 1e6, "variants": 1e4, "nodes": 15.0}) == "variants under way"
 
 
 def test_seconds_of_two_machines_are_not_added_up() -> None:

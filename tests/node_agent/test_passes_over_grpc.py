@@ -1,5 +1,6 @@
 """Whole passes among three agents of this process, through real gRPC with mutual TLS."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedstats.errors import ProtocolRefused
+from fedstats import scratch
+from fedstats.errors import Failed, ProtocolRefused
 from fedstats.privacy.messages import PASS_KEYS
 from fedstats.wire.messages import ComputeOrder, FinishOrder, PassOrder, Plan
 from tests.node_agent.driver import Driver, driven, texts
@@ -66,6 +68,21 @@ def test_an_order_behind_a_blob_that_is_not_the_announced_one_is_not_looked_at(t
         with pytest.raises(ProtocolRefused) as still:
             line.call("Open", order)
         assert still.value.code == "NO_BLOB"
+
+
+def test_an_upload_that_finds_no_room_in_temporary_files_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with begun(tmp_path, "plain") as (driver, _, order, blob):
+        monkeypatch.setattr(scratch, "HELD_BYTES", 0)
+        with monkeypatch.context() as full:
+            full.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("w+b"))  # noqa: SIM115
+            with pytest.raises(
+                Failed, match=r"a temporary file cannot be written \(No space left on device\)"
+            ) as caught:
+                driver.lines["FI"].put(order.run, "asks", blob)
+
+        assert caught.value.code == "DISK_FULL"
+        assert "/" not in caught.value.message
+        assert driver.lines["FI"].put(order.run, "asks", blob) == order.asks
 
 
 def test_only_orders_that_need_a_blob_may_come_behind_one(tmp_path: Path):
